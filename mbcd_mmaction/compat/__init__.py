@@ -12,8 +12,8 @@ from . import (checkpoints, installed_packages, missing_modules, mmcv_version,
 
 __all__ = ['apply', 'report']
 
-# The order matters: the metadata back-port is needed by mmaction.utils, the
-# mmcv check must speak before mmaction's own assertion does.
+# The order matters: the mmcv check must speak before mmaction's own assertion
+# does, which the first cure to import mmaction would meet.
 _CURES: dict[str, Callable[[], bool]] = {
     'importlib_metadata': missing_modules.provide_importlib_metadata,
     'mmcv_version': mmcv_version.check_mmcv,

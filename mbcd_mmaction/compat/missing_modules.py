@@ -27,7 +27,7 @@ def provide_importlib_metadata() -> bool:
     """Stand in for the ``importlib_metadata`` back-port.
 
     Symptom: ``No module named importlib_metadata`` on ``import
-    mmaction.utils``. Cause: ``mmaction/utils/dependency.py`` imports the
+    mmaction.models``. Cause: ``mmaction/utils/dependency.py`` imports the
     back-port, which MMAction2 does not declare. The standard library's
     module has all that is asked of it.
 
