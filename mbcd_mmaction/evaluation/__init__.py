@@ -1,0 +1,4 @@
+"""Metrics per modality and per domain."""
+from .multimodal_acc import MultiModalAccMetric
+
+__all__ = ['MultiModalAccMetric']

@@ -1,0 +1,90 @@
+"""Eq. 5-6 in time: when the step looks ahead."""
+from mmaction.registry import HOOKS
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from ...models.slots import LookAhead, check_no_reentrant_checkpoint
+
+__all__ = ['GradientConsistencyHook']
+
+
+@HOOKS.register_module()
+class GradientConsistencyHook(Hook):
+    """Make each modality's step agree with the fused one.
+
+    While it is active, the recognizer takes the fused loss at theta' =
+    theta - inner_lr * grad L_k (Eq. 5), or adds Eq. 6's penalty. Needs a
+    recognizer with a ``lookahead`` slot, such as ``MultiModalRecognizer``.
+
+    Args:
+        inner_lr (float): Size of the inner step; 0 switches the hook off.
+            Defaults to 1e-4.
+        order (str): 'first', 'second' or 'penalty', see
+            :class:`~mbcd_mmaction.models.slots.LookAhead`. Defaults to
+            'first'.
+        start_epoch (int): First epoch that looks ahead, counted from 0.
+            Defaults to 0.
+        end_epoch (int, optional): First epoch that no longer does. Defaults
+            to None: to the end.
+        sync_inner_grad (bool): Average the inner gradient over processes.
+            Defaults to True.
+    """
+
+    def __init__(self,
+                 inner_lr: float = 1e-4,
+                 order: str = 'first',
+                 start_epoch: int = 0,
+                 end_epoch: int | None = None,
+                 sync_inner_grad: bool = True) -> None:
+        if inner_lr < 0:
+            raise ValueError(f'inner_lr must be >= 0, got {inner_lr}')
+        if start_epoch < 0 or (end_epoch is not None
+                               and end_epoch <= start_epoch):
+            raise ValueError('expected 0 <= start_epoch < end_epoch, got '
+                             f'{start_epoch} and {end_epoch}')
+        self.start_epoch = start_epoch
+        self.end_epoch = end_epoch
+        self.slot = LookAhead(inner_lr, order,
+                              sync_inner_grad) if inner_lr > 0 else None
+
+    def before_train(self, runner: Runner) -> None:
+        """Check the model once; fail before the first step."""
+        if self.slot is None:
+            return
+        model = unwrap(runner.model)
+        if not hasattr(model, 'lookahead'):
+            raise TypeError(
+                f'{type(model).__name__} has no `lookahead` slot: '
+                'GradientConsistencyHook serves MultiModalRecognizer')
+        if getattr(model, 'unimodal_loss_weight', 1.0) == 0:
+            raise ValueError(
+                'GradientConsistencyHook looks ahead on the uni-modal '
+                'losses: set unimodal_loss_weight > 0 in the model')
+        check_no_reentrant_checkpoint(model)
+        self.slot.loss_scale = lambda: _loss_scale(runner)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Fill or empty the slot for this epoch."""
+        if self.slot is None:
+            return
+        started = runner.epoch >= self.start_epoch
+        ended = self.end_epoch is not None and runner.epoch >= self.end_epoch
+        unwrap(runner.model).lookahead = (
+            self.slot if started and not ended else None)
+
+    def after_train(self, runner: Runner) -> None:
+        """Leave the model as it was found."""
+        if self.slot is not None:
+            unwrap(runner.model).lookahead = None
+
+
+def unwrap(model):
+    """The recognizer itself, out of a DDP wrapper."""
+    return model.module if is_model_wrapper(model) else model
+
+
+def _loss_scale(runner: Runner) -> float:
+    """The AMP scaler's factor, 1 without one."""
+    scaler = getattr(runner.optim_wrapper, 'loss_scaler', None)
+    return float(scaler.get_scale()) if scaler is not None else 1.0

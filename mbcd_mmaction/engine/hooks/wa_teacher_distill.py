@@ -1,0 +1,155 @@
+"""Eq. 7-9 in time: average after each optimizer step, distil within it."""
+from collections.abc import Mapping
+
+import torch
+from mmaction.registry import HOOKS
+from mmengine.dist import all_reduce, get_world_size
+from mmengine.hooks import EMAHook
+from mmengine.hooks.hook import DATA_BATCH
+from mmengine.runner import Runner
+
+from ...models.averaged_model import WeightAverageTeacher
+from ...models.slots import Distiller
+from .gradient_consistency import unwrap
+
+__all__ = ['WATeacherDistillHook']
+
+
+@HOOKS.register_module()
+class WATeacherDistillHook(EMAHook):
+    """Keep a weight-averaged teacher; let it teach; validate with it.
+
+    The teacher predicts at validation and test, and stands in checkpoints
+    as ``state_dict`` with the student as ``ema_state_dict`` (MMEngine's
+    convention), so that a test needs no hook. ``load_from`` such a
+    checkpoint therefore starts a student from the teacher's weights.
+
+    Args:
+        ema_decay (float): Weight on the past in Eq. 7, [0, 1). Defaults to
+            0.999.
+        distill_weight (float or dict): lambda of Eq. 9; a dict names
+            'fused' and modalities, or 'unimodal' for all of these. 0 leaves
+            plain weight averaging, which works on any model. Defaults to
+            1.0.
+        ema_warmup (bool): Start with a small decay, min(ema_decay, (1 + t) /
+            (10 + t)). Defaults to False.
+        distill_warmup_epochs (float): Raise the distillation weight from 0
+            linearly over that many epochs. Defaults to 0.
+        update_buffers (bool): Average BatchNorm's running statistics too;
+            otherwise they are copied. Defaults to True.
+        begin_epoch (int): First epoch that averages, counted from 1 as in
+            EMAHook; until then the teacher is a copy of the student.
+            Defaults to 0.
+    """
+
+    def __init__(self,
+                 ema_decay: float = 0.999,
+                 distill_weight: float | Mapping[str, float] = 1.0,
+                 ema_warmup: bool = False,
+                 distill_warmup_epochs: float = 0,
+                 update_buffers: bool = True,
+                 begin_epoch: int = 0) -> None:
+        super().__init__('WeightAverageTeacher', begin_epoch=begin_epoch)
+        weights = (
+            dict(distill_weight) if isinstance(distill_weight, Mapping) else
+            {'every term': distill_weight})
+        if any(w < 0 for w in weights.values()):
+            raise ValueError(f'distill_weight must be >= 0, got {weights}')
+        if distill_warmup_epochs < 0:
+            raise ValueError('distill_warmup_epochs must be >= 0, got '
+                             f'{distill_warmup_epochs}')
+        self.distill_weight = distill_weight
+        self.distills = any(w > 0 for w in weights.values())
+        self.distill_warmup_epochs = distill_warmup_epochs
+        self.teacher_cfg = dict(
+            ema_decay=ema_decay,
+            warmup=ema_warmup,
+            update_buffers=update_buffers)
+        self.distiller: Distiller | None = None
+
+    def before_run(self, runner: Runner) -> None:
+        """Build the teacher; what is frozen is shared, not copied."""
+        self.src_model = unwrap(runner.model)
+        self.ema_model = WeightAverageTeacher(self.src_model,
+                                              **self.teacher_cfg)
+
+    def before_train(self, runner: Runner) -> None:
+        """Start from the student, initialised by now, and fill the slot."""
+        super().before_train(runner)
+        if int(self.ema_model.steps) == 0:
+            self.ema_model.copy_from(self.src_model)
+        if not self.distills:
+            return
+        if not hasattr(self.src_model, 'distiller'):
+            raise TypeError(
+                f'{type(self.src_model).__name__} has no `distiller` slot: '
+                'WATeacherDistillHook distils into MultiModalRecognizer; '
+                'distill_weight=0 averages the weights of any model')
+        self._check_names()
+        self.distiller = Distiller(self.ema_model.module.fused_prob,
+                                   self.distill_weight)
+        self.src_model.distiller = self.distiller
+
+    def before_train_iter(self,
+                          runner: Runner,
+                          batch_idx: int,
+                          data_batch: DATA_BATCH = None) -> None:
+        """Set the ramp of the distillation weight."""
+        if self.distiller is not None and self.distill_warmup_epochs > 0:
+            length = len(runner.train_dataloader) * self.distill_warmup_epochs
+            self.distiller.ramp = min(1.0, runner.iter / length)
+
+    def after_train_iter(self,
+                         runner: Runner,
+                         batch_idx: int,
+                         data_batch: DATA_BATCH = None,
+                         outputs: dict | None = None) -> None:
+        """Eq. 7, where the optimizer has stepped."""
+        if not runner.optim_wrapper.should_update():
+            return
+        if self._ema_started(runner):
+            self.ema_model.update_parameters(self.src_model)
+        else:
+            self.ema_model.copy_from(self.src_model)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Let all ranks validate with the same running statistics."""
+        if get_world_size() == 1:
+            return
+        for buffer in self.ema_model.module.buffers():
+            if buffer.is_floating_point():
+                all_reduce(buffer, 'mean')
+
+    def after_train(self, runner: Runner) -> None:
+        """Leave the model as it was found."""
+        if self.distiller is not None:
+            self.src_model.distiller = None
+            self.distiller = None
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Resume the teacher, or start both from one state dict."""
+        resumes = 'ema_state_dict' in checkpoint and runner._resume
+        if resumes:
+            expected = self.ema_model.state_dict().keys()
+            missing = expected - checkpoint['ema_state_dict'].keys()
+            if missing:
+                raise ValueError(
+                    'the checkpoint belongs to another teacher: it lacks '
+                    f'{sorted(missing)[:5]} ({len(missing)} tensors) in '
+                    'ema_state_dict; resume with the config that wrote it')
+        super().after_load_checkpoint(runner, checkpoint)
+
+    def _swap_ema_parameters(self) -> None:
+        """Exchange teacher and student: pointers move, not numbers."""
+        with torch.no_grad():
+            self.ema_model.swap_with(self.src_model)
+
+    def _check_names(self) -> None:
+        """Refuse weights for terms that do not exist."""
+        if not isinstance(self.distill_weight, Mapping):
+            return
+        known = {'fused', 'unimodal', *self.src_model.modalities}
+        unknown = self.distill_weight.keys() - known
+        if unknown:
+            raise ValueError(f'distill_weight names {sorted(unknown)}: '
+                             f'expected some of {sorted(known)}')

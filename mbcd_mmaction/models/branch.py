@@ -1,0 +1,183 @@
+"""One modality's encoder: frozen trunk, trainable rest, pool, LayerNorm."""
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from mmaction.registry import MODELS
+from mmengine.logging import print_log
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from .pretrained import load_backbone
+from .stages import Features, build_stages
+
+__all__ = ['Branch']
+
+Perturbation = Callable[[Features], Features]
+
+
+class Branch(BaseModule):
+    """theta_k: maps the input of one modality to its embedding z_k.
+
+    ``trunk`` runs what is frozen; calling the branch runs the rest, from the
+    trunk's features to the embedding, so that ``torch.func.functional_call``
+    with fast weights leaves the trunk alone.
+
+    Args:
+        backbone (dict): Config of an MMAction2 backbone.
+        trunk_stages (int, optional): Residual stages in the frozen trunk,
+            see :func:`~mbcd_mmaction.models.stages.build_stages`. Defaults
+            to None: all but the last.
+        embed_dims (int, optional): Channels D of the embedding; None reads
+            the backbone's ``feat_dim``.
+        trunk_norm (str): 'frozen' runs the trunk's BatchNorm in eval mode,
+            'batch' on batch statistics (and lets the running statistics
+            drift, as the released code does). Defaults to 'frozen'.
+        train_layer_norm (bool): Whether the LayerNorm's affine parameters
+            train. Defaults to True.
+        checkpoint (str, optional): Path or URL of the backbone's pretrained
+            weights. Defaults to None: random weights.
+        init_cfg (dict, optional): As in mmengine's BaseModule.
+    """
+
+    def __init__(self,
+                 backbone: dict,
+                 trunk_stages: int | None = None,
+                 embed_dims: int | None = None,
+                 trunk_norm: str = 'frozen',
+                 train_layer_norm: bool = True,
+                 checkpoint: str | None = None,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg=init_cfg)
+        if trunk_norm not in ('frozen', 'batch'):
+            raise ValueError("trunk_norm must be 'frozen' or 'batch', got "
+                             f'{trunk_norm!r}')
+        self.backbone = MODELS.build(backbone)
+        self.stages = build_stages(self.backbone, trunk_stages)
+        self.embed_dims = embed_dims or _feature_channels(self.backbone)
+        self.norm = nn.LayerNorm(self.embed_dims)
+        self.norm.requires_grad_(train_layer_norm)
+        self.trunk_norm = trunk_norm
+        self.checkpoint = checkpoint
+        # here and not in train(): DDP lists trainable parameters when it
+        # wraps the model
+        for module in self.trunk_modules:
+            module.requires_grad_(False)
+        self.train(self.training)
+
+    @property
+    def trunk_modules(self) -> list[nn.Module]:
+        """The frozen modules; empty if the whole backbone trains."""
+        return self.stages.trunk_modules(self.backbone)
+
+    @property
+    def has_trunk(self) -> bool:
+        """Whether a frozen trunk exists."""
+        return bool(self.trunk_modules)
+
+    @property
+    def shares_trunk(self) -> bool:
+        """Whether a copy of this branch gets the same trunk features."""
+        return self.trunk_norm == 'frozen' or not self.has_trunk
+
+    def train(self, mode: bool = True) -> 'Branch':
+        """Set the mode; a 'frozen' trunk stays in eval mode."""
+        super().train(mode)
+        if self.trunk_norm == 'frozen':
+            for module in self.trunk_modules:
+                module.eval()
+        return self
+
+    def init_weights(self) -> None:
+        """Initialise, then load the backbone's pretrained weights."""
+        super().init_weights()
+        if self.checkpoint is not None:
+            load_backbone(self.backbone, self.checkpoint)
+        elif self.has_trunk:
+            print_log(
+                f'RANDOM WEIGHTS in the frozen trunk of '
+                f'{type(self.backbone).__name__}: no `checkpoint` is '
+                'given. Fine for a trial, not for a result to publish.',
+                'current', 30)
+
+    def trunk(self, x: Tensor, passes: int = 1) -> Features:
+        """The frozen half, without gradient.
+
+        Args:
+            x (Tensor): Input of the modality, (N, C, ...).
+            passes (int): How many passes over this batch the running
+                statistics of a 'batch' trunk should see. Its output is the
+                same in each, so one pass stands for all. Defaults to 1.
+
+        Returns:
+            Tensor or tuple: Features at the cut; ``x`` without a trunk.
+        """
+        if not self.has_trunk:
+            return x
+        with torch.no_grad(), self._statistics_of(passes):
+            return self.stages.trunk(self.backbone, x)
+
+    def forward(self,
+                h: Features,
+                perturb: Perturbation | None = None) -> Tensor:
+        """Trunk features to the embedding z_k, (N, D).
+
+        Args:
+            h (Tensor or tuple): What ``trunk`` returned.
+            perturb (Callable, optional): Feature perturbation, applied to
+                the trunk's features and to the last stage's output.
+        """
+        if perturb is not None:
+            h = perturb(h)
+        out = self.stages.last_stage(self.backbone, h)
+        if perturb is not None:
+            out = perturb(out)
+        maps = self.stages.pathways(out)
+        pooled = torch.cat([_global_pool(x) for x in maps], dim=1)
+        if pooled.shape[1] != self.embed_dims:
+            raise ValueError(
+                f'{type(self.backbone).__name__} gives {pooled.shape[1]} '
+                f'channels, the branch expects embed_dims={self.embed_dims}')
+        return self.norm(pooled)
+
+    def trainable_params(self) -> dict[str, nn.Parameter]:
+        """theta_k of Eq. 5, by the names ``functional_call`` takes."""
+        return {
+            name: param
+            for name, param in self.named_parameters() if param.requires_grad
+        }
+
+    @contextmanager
+    def _statistics_of(self, passes: int) -> Iterator[None]:
+        """Let running statistics move as over several equal batches."""
+        norms = [
+            module for part in self.trunk_modules for module in part.modules()
+            if isinstance(module, _BatchNorm) and module.training
+        ] if passes > 1 else []
+        rates = [module.momentum for module in norms]
+        for module, rate in zip(norms, rates, strict=True):
+            module.momentum = 1 - (1 - rate)**passes
+        try:
+            yield
+        finally:
+            for module, rate in zip(norms, rates, strict=True):
+                module.momentum = rate
+
+
+def _global_pool(x: Tensor) -> Tensor:
+    """(N, C, *space) to (N, C) by averaging; (N, C) stays."""
+    return x.flatten(2).mean(2) if x.ndim > 2 else x
+
+
+def _feature_channels(backbone: nn.Module) -> int:
+    """Channels of the pooled features, where the backbone tells."""
+    paths = [
+        getattr(backbone, name) for name in ('slow_path', 'fast_path')
+        if hasattr(backbone, name)
+    ] or [backbone]
+    if not all(hasattr(path, 'feat_dim') for path in paths):
+        raise ValueError(
+            f'{type(backbone).__name__} does not tell its number of output '
+            'channels: give the branch embed_dims=...')
+    return sum(path.feat_dim for path in paths)

@@ -1,0 +1,375 @@
+"""The recognizer: several modalities, one fused prediction, one step."""
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from mmaction.registry import MODELS
+from mmaction.structures import ActionDataSample
+from mmaction.utils import SampleList
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+
+from ..functional import confidence, dominance_ratio
+from .branch import Branch
+from .modality_dropout import BaseModalityDropout
+from .slots import Distiller, LookAhead
+from .stages import Features
+from .views import Presence, flatten_views, labels_of, repeat_views
+
+__all__ = ['MultiModalRecognizer']
+
+
+@MODELS.register_module()
+class MultiModalRecognizer(BaseModel):
+    """Late fusion of any number of modalities, trained by ERM or MBCD.
+
+    By itself it trains as ERM with uni-modal losses and modality dropout;
+    ``GradientConsistencyHook`` fills its ``lookahead`` and
+    ``WATeacherDistillHook`` its ``distiller``, which makes it MBCD. At test
+    time no modality is dropped.
+
+    Args:
+        branches (dict): Modality to the arguments of
+            :class:`~mbcd_mmaction.models.branch.Branch`.
+        num_classes (int): K.
+        modalities (Sequence[str], optional): Which of ``branches`` are built
+            and the order of their concatenation. Defaults to all, in order.
+        unimodal_head (dict): Config of phi_k. Defaults to ``MLPHead``.
+        fusion_head (dict): Config of phi_mm. Defaults to ``MLPHead``.
+        modality_dropout (dict, optional): Config, e.g.
+            ``AdaptiveModalityDropout`` (Eq. 2-4). Defaults to None.
+        feature_perturbation (dict, optional): Config, e.g. ``DSU``, used in
+            pass 1. Defaults to None.
+        unimodal_loss_weight (float): Weight of each L_k in Eq. 9. At 0 the
+            uni-modal heads still learn, from detached embeddings (probes),
+            so that each modality can be reported; the encoders are then
+            trained by the fused loss alone. Defaults to 1.0.
+        trunk_norm (str): 'frozen' or 'batch', see Branch.
+        train_layer_norm (bool): See Branch. Defaults to True.
+        update_bn_at_fast_weights (bool): Whether BatchNorm's running
+            statistics also move in pass 2. Defaults to True.
+        test_modalities (Sequence[str], optional): The subset that predicts;
+            the others are masked. Defaults to None: all.
+        data_preprocessor (dict, optional): MultiModalDataPreprocessor.
+        init_cfg (dict, optional): As in mmengine's BaseModule.
+    """
+
+    def __init__(self,
+                 branches: Mapping[str, dict],
+                 num_classes: int,
+                 modalities: Sequence[str] | None = None,
+                 unimodal_head: dict | None = None,
+                 fusion_head: dict | None = None,
+                 modality_dropout: dict | None = None,
+                 feature_perturbation: dict | None = None,
+                 unimodal_loss_weight: float = 1.0,
+                 trunk_norm: str = 'frozen',
+                 train_layer_norm: bool = True,
+                 update_bn_at_fast_weights: bool = True,
+                 test_modalities: Sequence[str] | None = None,
+                 data_preprocessor: dict | None = None,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        self.modalities = _check_modalities(modalities, branches)
+        self.num_classes = num_classes
+        self.unimodal_loss_weight = float(unimodal_loss_weight)
+        self.update_bn_at_fast_weights = update_bn_at_fast_weights
+        self.test_modalities = test_modalities
+        defaults = dict(
+            trunk_norm=trunk_norm, train_layer_norm=train_layer_norm)
+        self.branches = nn.ModuleDict({
+            m: Branch(**{**defaults, **branches[m]})
+            for m in self.modalities
+        })
+        head = dict(type='MLPHead', num_classes=num_classes)
+        dims = {m: self.branches[m].embed_dims for m in self.modalities}
+        self.unimodal_heads = nn.ModuleDict({
+            m: MODELS.build(
+                {**head, **(unimodal_head or {}), 'in_channels': dims[m]})
+            for m in self.modalities
+        })
+        self.fusion_head = MODELS.build(
+            {**head, **(fusion_head or {}),
+             'in_channels': sum(dims.values())})
+        self.modality_dropout: BaseModalityDropout | None = (
+            modality_dropout and MODELS.build(modality_dropout))
+        self.feature_perturbation = (
+            feature_perturbation and MODELS.build(feature_perturbation))
+        self.lookahead: LookAhead | None = None
+        self.distiller: Distiller | None = None
+
+    @property
+    def cls_head(self) -> nn.Module:
+        """The fused head, under the host's name for it."""
+        return self.fusion_head
+
+    def forward(self,
+                inputs: Mapping[str, Tensor],
+                data_samples: SampleList | None = None,
+                mode: str = 'tensor',
+                **kwargs) -> dict | list | Tensor:
+        """The host's entry: mode 'loss', 'predict' or 'tensor'.
+
+        Args:
+            inputs (Mapping[str, Tensor]): Modality to (N, S, C, ...), S the
+                views of a clip; never mutated.
+            data_samples (list[ActionDataSample], optional): N samples.
+            mode (str): 'tensor' returns ``extract_feat``'s result.
+            **kwargs: Passed on; e.g. ``stage`` or ``modalities``.
+
+        Returns:
+            dict, list or Tensor: Losses, predictions or features.
+        """
+        if mode == 'loss':
+            return self.loss(inputs, data_samples, **kwargs)
+        if mode == 'predict':
+            return self.predict(inputs, data_samples, **kwargs)
+        if mode == 'tensor':
+            return self.extract_feat(inputs, **kwargs)
+        raise ValueError("mode must be 'loss', 'predict' or 'tensor', got "
+                         f'{mode!r}')
+
+    def loss(self, inputs: Mapping[str, Tensor],
+             data_samples: SampleList) -> dict[str, Tensor]:
+        """One training step's losses: Eq. 9, term by term.
+
+        Args:
+            inputs (Mapping[str, Tensor]): Modality to (N, S, C, ...).
+            data_samples (list[ActionDataSample]): With ``gt_label``.
+
+        Returns:
+            dict[str, Tensor]: Losses ``loss_*``, which the host sums, and
+            scalars to log.
+        """
+        views, num_views = flatten_views(self._of_ours(inputs))
+        labels = labels_of(data_samples).repeat_interleave(num_views)
+        # step 1: the frozen trunks, once
+        trunk = self.run_trunk(views, passes=2 if self._looks_ahead else 1)
+        # step 2: pass 1, at theta
+        embeddings, unimodal_logits = self._first_pass(trunk)
+        unimodal_losses = {
+            m: F.cross_entropy(logits, labels)
+            for m, logits in unimodal_logits.items()
+        }
+        losses = self._unimodal_terms(unimodal_losses)
+        # step 3: Eq. 2-4
+        keep_mask, log = self._balance(unimodal_logits)
+        # steps 4 and 5: Eq. 5 and pass 2, at theta'
+        if self._looks_ahead:
+            fast = self.lookahead.fast_weights(unimodal_losses,
+                                               self.encoder_params())
+            embeddings = self._second_pass(trunk, fast)
+        fused_logits = self.fuse(embeddings, keep_mask)
+        losses['loss_cls'] = F.cross_entropy(fused_logits, labels)
+        if self.lookahead is not None and not self.lookahead.takes_step:
+            losses['loss_consistency'] = self.lookahead.penalty(
+                unimodal_losses, losses['loss_cls'], self.encoder_params())
+        # steps 6 and 7: Eq. 8
+        if self.distiller is not None:
+            losses.update(
+                self.distiller.losses(views, trunk, fused_logits,
+                                      unimodal_logits))
+        return {**losses, **log}  # step 8: the host sums and steps
+
+    def predict(self,
+                inputs: Mapping[str, Tensor],
+                data_samples: SampleList | None = None,
+                modalities: Sequence[str] | None = None) -> SampleList:
+        """Fused scores and, beside them, each modality's.
+
+        A modality that ``inputs`` lacks, that a sample's ``modality_mask``
+        calls absent or that is not among ``modalities`` is masked in the
+        fused prediction as in training, and has no score of its own.
+
+        Args:
+            inputs (Mapping[str, Tensor]): Modality to (N, S, C, ...).
+            data_samples (list[ActionDataSample], optional): N samples.
+            modalities (Sequence[str], optional): The subset that predicts.
+                Defaults to ``test_modalities``.
+
+        Returns:
+            list[ActionDataSample]: Each with ``pred_score`` (K,),
+            ``pred_label`` and ``modality_scores``, modality to (K,).
+        """
+        presence = Presence(self.modalities, inputs, data_samples,
+                            modalities or self.test_modalities)
+        views, num_views = flatten_views(
+            {m: inputs[m] for m in presence.modalities})
+        embeddings, unimodal_logits = self._first_pass(self.run_trunk(views))
+        mask = {m: repeat_views(x, num_views)
+                for m, x in presence.mask.items()}
+        fused = self.fuse(self._fill_absent(embeddings), mask)
+        num_samples = presence.num_samples
+        scores = {
+            m: self.unimodal_heads[m].average_views(logits, num_samples)
+            for m, logits in unimodal_logits.items()
+        }
+        fused_scores = self.fusion_head.average_views(fused, num_samples)
+        samples = data_samples or [
+            ActionDataSample() for _ in range(num_samples)
+        ]
+        for i, sample in enumerate(samples):
+            sample.set_pred_score(fused_scores[i])
+            sample.set_pred_label(fused_scores[i].argmax(-1))
+            sample.set_field(
+                {m: scores[m][i] for m in scores if presence.has(m, i)},
+                'modality_scores')
+        return samples
+
+    def extract_feat(self,
+                     inputs: Mapping[str, Tensor],
+                     stage: str = 'head') -> Tensor | dict[str, Tensor]:
+        """Features without losses or post-processing.
+
+        Args:
+            inputs (Mapping[str, Tensor]): Modality to (N, S, C, ...).
+            stage (str): 'head' for fused logits (N * S, K), 'backbone' for
+                a dict of embeddings (N * S, D_k).
+        """
+        views, _ = flatten_views(self._of_ours(inputs))
+        trunk = self.run_trunk(views)
+        embeddings = {m: self.branches[m](trunk[m]) for m in trunk}
+        if stage == 'backbone':
+            return embeddings
+        if stage == 'head':
+            return self.fuse(embeddings)
+        raise ValueError(f"stage must be 'backbone' or 'head', got {stage!r}")
+
+    def run_trunk(self, views: Mapping[str, Tensor],
+                  passes: int = 1) -> dict[str, Features]:
+        """Step 1: each present modality's frozen trunk."""
+        return {
+            m: self.branches[m].trunk(views[m], passes)
+            for m in self.modalities if m in views
+        }
+
+    def fuse(self,
+             embeddings: Mapping[str, Tensor],
+             keep_mask: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Mask, concatenate in the order of ``modalities``, classify.
+
+        Args:
+            embeddings (Mapping[str, Tensor]): z_k, (N, D_k) each.
+            keep_mask (Mapping[str, Tensor], optional): (N, 1) or (1, 1)
+                each; kept rows are not rescaled.
+
+        Returns:
+            Tensor: Fused logits, (N, K).
+        """
+        if keep_mask is not None:
+            embeddings = {
+                m: z * keep_mask[m].to(z.dtype)
+                for m, z in embeddings.items()
+            }
+        return self.fusion_head(
+            torch.cat([embeddings[m] for m in self.modalities], dim=1))
+
+    def fused_prob(self, views: Mapping[str, Tensor],
+                   trunk: Mapping[str, Features]) -> Tensor:
+        """Step 6, called on the averaged model: its fused probabilities.
+
+        Args:
+            views (Mapping[str, Tensor]): Modality to (N, C, ...).
+            trunk (Mapping): The student's trunk features; used where both
+                share the trunk, else the own trunk runs.
+
+        Returns:
+            Tensor: Probabilities (N, K).
+        """
+        features = {
+            m: trunk[m] if branch.shares_trunk else branch.trunk(views[m])
+            for m, branch in self.branches.items()
+        }
+        embeddings = {m: self.branches[m](features[m]) for m in features}
+        return self.fuse(embeddings).softmax(1)
+
+    def encoder_params(self) -> dict[str, dict[str, nn.Parameter]]:
+        """Modality to theta_k, the trainable encoder tensors by name."""
+        return {m: b.trainable_params() for m, b in self.branches.items()}
+
+    @property
+    def _looks_ahead(self) -> bool:
+        return self.lookahead is not None and self.lookahead.takes_step
+
+    def _first_pass(
+        self, trunk: Mapping[str, Features]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Pass 1, at theta: embeddings (N, D_k), logits (N, K) each."""
+        embeddings, logits = {}, {}
+        for m in trunk:
+            z = self.branches[m](trunk[m], self.feature_perturbation)
+            embeddings[m] = z
+            if self.unimodal_loss_weight == 0:
+                z = z.detach()
+            logits[m] = self.unimodal_heads[m](z)
+        return embeddings, logits
+
+    def _second_pass(
+            self, trunk: Mapping[str, Features],
+            fast: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """Pass 2, at theta': embeddings (N, D_k)."""
+        embeddings = {}
+        for m, branch in self.branches.items():
+            state = dict(fast[m])
+            if not self.update_bn_at_fast_weights:
+                # pass 2 then counts its statistics on copies
+                state.update((n, b.clone()) for n, b in branch.named_buffers())
+            embeddings[m] = torch.func.functional_call(
+                branch, state, (trunk[m], ))
+        return embeddings
+
+    def _unimodal_terms(
+            self, unimodal_losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The weighted L_k, or the probes' losses at weight 0."""
+        if self.unimodal_loss_weight == 0:
+            return {f'loss_probe_{m}': v for m, v in unimodal_losses.items()}
+        return {
+            f'loss_{m}': self.unimodal_loss_weight * v
+            for m, v in unimodal_losses.items()
+        }
+
+    def _balance(
+        self, unimodal_logits: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Tensor] | None, dict[str, Tensor]]:
+        """Eq. 2-4: masks (None without dropout) and scalars to log."""
+        ratio = dominance_ratio(confidence(unimodal_logits))
+        log = {f'dominance_ratio_{m}': v for m, v in ratio.items()}
+        if self.modality_dropout is None:
+            return None, log
+        mask, probs = self.modality_dropout.keep_mask(unimodal_logits)
+        log.update((f'drop_prob_{m}', v) for m, v in probs.items())
+        return mask, log
+
+    def _of_ours(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The inputs of the modalities in use, all of them required."""
+        missing = [m for m in self.modalities if m not in inputs]
+        if missing:
+            raise ValueError(f'inputs lack the modalities {missing}: got '
+                             f'{sorted(inputs)}, expected {self.modalities}')
+        return {m: inputs[m] for m in self.modalities}
+
+    def _fill_absent(
+            self, embeddings: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Zeros for modalities without input (they are masked anyway)."""
+        some = next(iter(embeddings.values()))
+        return {
+            m: embeddings[m] if m in embeddings else some.new_zeros(
+                (len(some), self.branches[m].embed_dims))
+            for m in self.modalities
+        }
+
+
+def _check_modalities(modalities: Sequence[str] | None,
+                      branches: Mapping[str, dict]) -> list[str]:
+    names = list(branches) if modalities is None else list(modalities)
+    unknown = [m for m in names if m not in branches]
+    if unknown:
+        raise ValueError(f'modalities must be keys of branches: got '
+                         f'{unknown}, branches has {sorted(branches)}')
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise ValueError('expected at least two different modalities, got '
+                         f'{names}')
+    if 'fused' in names:
+        raise ValueError("'fused' names the fused output: call the modality "
+                         'something else')
+    return names

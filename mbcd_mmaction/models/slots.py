@@ -1,0 +1,161 @@
+"""What hooks put into a recognizer's step: a look-ahead and a distiller.
+
+A slot holds no state of its own but its settings; the hooks decide when it
+is there (see ``engine/hooks``).
+"""
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from ..functional import (
+    alignment_penalty,
+    average_across_ranks,
+    distillation_terms,
+    fast_weights,
+    inner_gradients,
+)
+from .stages import Features
+
+__all__ = ['Distiller', 'LookAhead']
+
+Params = Mapping[str, Mapping[str, Tensor]]
+
+
+class LookAhead:
+    """Eq. 5 and 6 on several modalities at once.
+
+    Args:
+        inner_lr (float): Size of the inner step, > 0.
+        order (str): 'first' takes the inner gradient for a constant,
+            'second' differentiates through it, 'penalty' takes no step and
+            adds Eq. 6's inner product to the loss.
+        sync_inner_grad (bool): Average inner gradients over the processes.
+            Defaults to True.
+        loss_scale (Callable, optional): Returns the factor that keeps
+            half-precision inner gradients from vanishing.
+    """
+
+    def __init__(self,
+                 inner_lr: float,
+                 order: str = 'first',
+                 sync_inner_grad: bool = True,
+                 loss_scale: Callable[[], float] | None = None) -> None:
+        if inner_lr <= 0:
+            raise ValueError(f'inner_lr must be > 0, got {inner_lr}')
+        if order not in ('first', 'second', 'penalty'):
+            raise ValueError("order must be 'first', 'second' or 'penalty', "
+                             f'got {order!r}')
+        self.inner_lr = inner_lr
+        self.order = order
+        self.sync_inner_grad = sync_inner_grad
+        self.loss_scale = loss_scale or (lambda: 1.0)
+
+    def __deepcopy__(self, memo: dict) -> 'LookAhead':
+        # hooks of others (EMA) copy models; a slot belongs to its hook
+        return self
+
+    @property
+    def takes_step(self) -> bool:
+        """Whether the fused loss is taken at fast weights (Eq. 5)."""
+        return self.order != 'penalty'
+
+    def fast_weights(self, unimodal_losses: Mapping[str, Tensor],
+                     params: Params) -> dict[str, dict[str, Tensor]]:
+        """Eq. 5 for each modality.
+
+        Args:
+            unimodal_losses (Mapping[str, Tensor]): L_k, shape () each.
+            params (Mapping): Modality to theta_k by name.
+
+        Returns:
+            dict: Modality to theta'_k by name.
+        """
+        grads = self._gradients(
+            sum(unimodal_losses.values()), params, self.order == 'second')
+        return {
+            modality: fast_weights(params[modality], grads[modality],
+                                   self.inner_lr)
+            for modality in params
+        }
+
+    def penalty(self, unimodal_losses: Mapping[str, Tensor],
+                fused_loss: Tensor, params: Params) -> Tensor:
+        """Eq. 6 as a loss, -inner_lr * sum of <g_k, g_mm>, shape ()."""
+        unimodal = self._gradients(
+            sum(unimodal_losses.values()), params, create_graph=True)
+        fused = self._gradients(fused_loss, params, create_graph=True)
+        return alignment_penalty(unimodal, fused, self.inner_lr)
+
+    def _gradients(self, loss: Tensor, params: Params,
+                   create_graph: bool) -> dict[str, dict[str, Tensor]]:
+        """One backward pass for all modalities, one reduction for all."""
+        flat = {(modality, name): param
+                for modality, named in params.items()
+                for name, param in named.items()}
+        grads = inner_gradients(loss, flat, create_graph, self.loss_scale())
+        if self.sync_inner_grad:
+            grads = average_across_ranks(grads, differentiable=create_graph)
+        nested: dict[str, dict[str, Tensor]] = {m: {} for m in params}
+        for (modality, name), grad in grads.items():
+            nested[modality][name] = grad
+        return nested
+
+
+class Distiller:
+    """Eq. 8: what the averaged model says, and what it costs to differ.
+
+    Args:
+        teacher (nn.Module): The averaged model; called as ``teacher(inputs,
+            trunk_features)`` it returns its fused probabilities (N, K).
+        weight (float or dict): lambda of Eq. 9, one for all terms or one for
+            each of 'fused' and the modalities ('unimodal' names all of
+            these).
+    """
+
+    def __init__(self, teacher: Callable[..., Tensor],
+                 weight: float | Mapping[str, float]) -> None:
+        self.teacher = teacher
+        self.weight = weight
+        self.ramp = 1.0
+
+    def __deepcopy__(self, memo: dict) -> 'Distiller':
+        # hooks of others (EMA) copy models; a slot belongs to its hook
+        return self
+
+    def losses(self, inputs: Mapping[str, Tensor],
+               trunk_features: Mapping[str, Features], fused_logits: Tensor,
+               unimodal_logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The weighted terms of Eq. 8, by their names in the loss dict."""
+        with torch.no_grad():
+            teacher_prob = self.teacher(inputs, trunk_features)
+        terms = distillation_terms(teacher_prob, fused_logits,
+                                   unimodal_logits)
+        return {
+            f'loss_distill_{name}': self.ramp * self.weight_of(name) * value
+            for name, value in terms.items() if self.weight_of(name) > 0
+        }
+
+    def weight_of(self, name: str) -> float:
+        """The weight of one term, 'fused' or a modality."""
+        if not isinstance(self.weight, Mapping):
+            return self.weight
+        if name in self.weight or name == 'fused':
+            return self.weight.get(name, 0.0)
+        return self.weight.get('unimodal', 0.0)
+
+
+def check_no_reentrant_checkpoint(model: nn.Module) -> None:
+    """Refuse activation checkpoints that a gradient inside forward breaks.
+
+    Raises:
+        ValueError: If a trainable module has ``with_cp=True``.
+    """
+    for name, module in model.named_modules():
+        if getattr(module, 'with_cp', False) and any(
+                p.requires_grad for p in module.parameters()):
+            raise ValueError(
+                f'{name} checkpoints activations (with_cp=True), which '
+                'MMAction2 does re-entrantly: torch.autograd.grad inside the '
+                'forward pass cannot run through it. Set with_cp=False in '
+                'the trainable stages')
