@@ -71,16 +71,16 @@ class TestDrn:
     def test_defect(self):
         if not missing_modules.drn_is_broken():
             pytest.skip('this MMAction2 has a working localizers.drn')
-        done = run('''
+        done = run("""
             import importlib.metadata, sys
             sys.modules.setdefault('importlib_metadata', importlib.metadata)
             import mmaction.models
-        ''')
+        """)
         assert done.returncode != 0
         assert 'drn' in done.stderr or 'torchvision' in done.stderr
 
     def test_cure(self):
-        done = run('''
+        done = run("""
             import mbcd_mmaction, mmaction.models
             from mmaction.registry import MODELS
             assert MODELS.get('ResNet3dSlowFast') is not None
@@ -91,7 +91,7 @@ class TestDrn:
                     print(error)
             else:
                 print('not usable torchvision')
-        ''')
+        """)
         assert done.returncode == 0, done.stderr
         assert 'not usable' in done.stdout
         assert 'torchvision' in done.stdout
@@ -117,16 +117,17 @@ class TestDrn:
 class TestImportlibMetadata:
 
     def test_defect(self):
-        done = run('import mmaction.utils.dependency', hide=['importlib_metadata'])
+        done = run('import mmaction.utils.dependency',
+                   hide=['importlib_metadata'])
         assert done.returncode != 0
         assert 'importlib_metadata' in done.stderr
 
     def test_cure(self):
         done = run(
-            '''
+            """
             import mbcd_mmaction, mmaction.utils.dependency
             print(mbcd_mmaction.compat.report()['importlib_metadata'])
-            ''', hide=['importlib_metadata'])
+            """, hide=['importlib_metadata'])
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip() == 'applied'
 
@@ -135,17 +136,17 @@ class TestImportlibMetadata:
             'from importlib.metadata import *\n'
             'from importlib.metadata import distribution\nMARK = 1\n')
         done = run(
-            '''
+            """
             import mbcd_mmaction, importlib_metadata
             print(mbcd_mmaction.compat.report()['importlib_metadata'],
                   importlib_metadata.MARK)
-            ''', env={'PYTHONPATH': os.pathsep.join([str(tmp_path),
+            """, env={'PYTHONPATH': os.pathsep.join([str(tmp_path),
                                                      str(ROOT)])})
         assert done.stdout.strip() == 'not needed 1', done.stderr
 
 
 class TestPkgResources:
-    EXTERNAL = '''
+    EXTERNAL = """
         import os, sys, tempfile
         {first}
         from mmengine.config import Config
@@ -153,7 +154,7 @@ class TestPkgResources:
         with open(path, 'w') as file:
             file.write("_base_ = 'mmaction::_base_/default_runtime.py'")
         print(Config.fromfile(path).default_scope)
-    '''
+    """
 
     def test_defect(self):
         if 'pkg_resources' not in Path(
@@ -172,12 +173,12 @@ class TestPkgResources:
 
     def test_cure_reaches_the_hub(self):
         done = run(
-            '''
+            """
             import mmengine.hub.hub, mbcd_mmaction
             from mmengine.hub import get_config
             print(get_config('mmaction::_base_/default_runtime.py')
                   .default_scope)
-            ''', hide=['pkg_resources'])
+            """, hide=['pkg_resources'])
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip() == 'mmaction'
 
@@ -201,12 +202,12 @@ class TestPkgResources:
 
 
 class TestMmcvVersion:
-    FAKE = '''
+    FAKE = """
         import sys, types
         import mmcv
         mmcv.__version__ = {version!r}
         {then}
-    '''
+    """
 
     def test_absent(self):
         done = run('import mbcd_mmaction', hide=['mmcv'])
@@ -267,10 +268,10 @@ class TestCheckpoints:
     def test_defect(self, tmp_path):
         path = tmp_path / 'epoch_1.pth'
         torch.save(mmengine_checkpoint(), path)
-        done = run(f'''
+        done = run(f"""
             import mmengine, torch
             torch.load({str(path)!r}, weights_only=True)
-        ''')
+        """)
         assert done.returncode != 0
         assert 'UnpicklingError' in done.stderr
 
@@ -373,11 +374,11 @@ class TestMaliciousCheckpoints:
         torch.save(
             dict(state_dict=eval_by_getattr(
                 f'__import__("pathlib").Path({str(mark)!r}).touch()')), path)
-        run(f'''
+        run(f"""
             import torch
             with torch.serialization.safe_globals([getattr]):
                 torch.load({str(path)!r}, weights_only=True)
-        ''')
+        """)
         assert mark.exists()
 
     def test_stand_in_answers_nothing_else(self):
@@ -393,7 +394,7 @@ class TestMaliciousCheckpoints:
 
 
 class TestNumPyInf:
-    COMPACT = '''
+    COMPACT = """
         {first}
         import numpy as np
         from mmaction.datasets.transforms import PoseCompact
@@ -401,7 +402,7 @@ class TestNumPyInf:
         done = PoseCompact(padding=0., threshold=10)(
             dict(img_shape=(100, 100), keypoint=keypoint))
         print(done['img_shape'], hasattr(np, 'Inf'))
-    '''
+    """
 
     def test_defect(self):
         if hasattr(np, 'Inf'):
@@ -441,12 +442,11 @@ class TestNumPyInf:
         module = numpy_names.NumPyWithInf('numpy')
         assert module.Inf == np.inf
         assert module.array is np.array
-        with pytest.raises(AttributeError):
-            module.no_such_name_in_numpy
+        assert not hasattr(module, 'no_such_name_in_numpy')
 
 
 def test_heavy_modules_are_not_imported_to_be_patched():
-    done = run('''
+    done = run("""
         import sys, types
         root = types.ModuleType('mbcd_mmaction')
         root.__path__ = [sys.argv[1] if len(sys.argv) > 1 else PATH]
@@ -455,6 +455,6 @@ def test_heavy_modules_are_not_imported_to_be_patched():
         compat.apply()
         print([name for name in ('mmaction.models', 'mmaction.datasets',
                                  'mmaction.utils') if name in sys.modules])
-    '''.replace('PATH', repr(str(ROOT / 'mbcd_mmaction'))))
+    """.replace('PATH', repr(str(ROOT / 'mbcd_mmaction'))))
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == '[]'
