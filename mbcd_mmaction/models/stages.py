@@ -17,7 +17,10 @@ from torch import Tensor, nn
 
 from .audio_resnet import AudioResNet
 
-__all__ = ['ResNetStages', 'SlowFastStages', 'WholeBackbone', 'build_stages']
+__all__ = [
+    'ResNetStages', 'SlowFastStages', 'WholeBackbone', 'build_stages',
+    'register_stages'
+]
 
 Features = Tensor | tuple[Tensor, ...]
 
@@ -61,6 +64,11 @@ class ResNetStages(WholeBackbone):
     def __init__(self, num_trunk_stages: int) -> None:
         self.num_trunk_stages = num_trunk_stages
 
+    @staticmethod
+    def count_stages(backbone: nn.Module) -> int:
+        """Residual stages of a backbone."""
+        return len(backbone.res_layers)
+
     def trunk_modules(self, backbone: nn.Module) -> list[nn.Module]:
         """Stem and the first residual stages."""
         layers = backbone.res_layers[:self.num_trunk_stages]
@@ -97,6 +105,11 @@ class SlowFastStages(WholeBackbone):
 
     def __init__(self, num_trunk_stages: int) -> None:
         self.num_trunk_stages = num_trunk_stages
+
+    @staticmethod
+    def count_stages(backbone: nn.Module) -> int:
+        """Residual stages of either pathway."""
+        return len(backbone.slow_path.res_layers)
 
     def trunk_modules(self, backbone: nn.Module) -> list[nn.Module]:
         """Stems, first residual stages and laterals of both pathways."""
@@ -150,6 +163,24 @@ class SlowFastStages(WholeBackbone):
         return x_slow, x_fast
 
 
+_FAMILIES: list[tuple[type[nn.Module], type[WholeBackbone]]] = [
+    (ResNet3dSlowFast, SlowFastStages), (ResNet3d, ResNetStages),
+    (ResNet, ResNetStages), (ResNetAudio, ResNetStages),
+    (AudioResNet, ResNetStages)
+]
+
+
+def register_stages(backbone_type: type[nn.Module],
+                    family: type[WholeBackbone]) -> None:
+    """Tell how backbones of a type (and its children) are cut.
+
+    Args:
+        backbone_type (type): The backbone's class.
+        family (type): A cut with the methods of :class:`ResNetStages`.
+    """
+    _FAMILIES.insert(0, (backbone_type, family))
+
+
 def build_stages(backbone: nn.Module,
                  trunk_stages: int | None = None) -> WholeBackbone:
     """Choose how a backbone is cut.
@@ -169,18 +200,16 @@ def build_stages(backbone: nn.Module,
     """
     if trunk_stages == -1:
         return WholeBackbone()
-    if isinstance(backbone, ResNet3dSlowFast):
-        family, stages = SlowFastStages, len(backbone.slow_path.res_layers)
-    elif isinstance(backbone, (ResNet3d, ResNet, AudioResNet, ResNetAudio)):
-        family, stages = ResNetStages, len(backbone.res_layers)
-    elif trunk_stages is None:
+    family = next((f for t, f in _FAMILIES if isinstance(backbone, t)), None)
+    if family is None and trunk_stages is None:
         return WholeBackbone()
-    else:
+    if family is None:
         raise ValueError(
             f'trunk_stages={trunk_stages}: {type(backbone).__name__} cannot '
             'be cut into trunk and last stage (ResNet3d, SlowOnly, SlowFast, '
-            'ResNet and audio ResNets can); use trunk_stages=-1 to train all '
-            'of it')
+            'ResNet and audio ResNets can, see register_stages for others); '
+            'use trunk_stages=-1 to train all of it')
+    stages = family.count_stages(backbone)
     if trunk_stages is None:
         trunk_stages = stages - 1
     if not 0 <= trunk_stages < stages:
