@@ -1,0 +1,175 @@
+"""What every dataset of several modalities shares: reading and its errors."""
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from mmaction.datasets.base import BaseActionDataset
+from mmaction.registry import TRANSFORMS
+
+from .errors import ClipReadError, ReadFailure
+
+_POLICIES = ('raise', 'skip', 'substitute')
+
+
+class MultiModalDataset(BaseActionDataset):
+    """Clips of several modalities, with a policy for those it cannot read.
+
+    A subclass implements ``load_data_list``; each record has ``label``
+    (int), ``domain``, ``split``, ``clip_id``, ``video_id``, ``start`` and
+    ``stop`` (seconds in the recording) and ``sources``, a dict from modality
+    to what :class:`MultiModalPipeline` reads.
+
+    ``on_error`` says what a clip with a missing, empty or unreadable file
+    does:
+
+    - ``'substitute'`` (training): a random clip takes its place; the files
+      at fault travel as ``read_errors`` in the metainfo of the data sample
+      of that clip, where :class:`ReadErrorHook` finds them.
+    - ``'raise'`` (test and validation): the error is raised at once, since a
+      score over fewer clips is not the score that was asked for.
+    - ``'skip'`` (test and validation): the next clip takes its place with
+      ``skipped=True`` in its metainfo, and the metric leaves it out and
+      counts it.
+
+    Args:
+        pipeline (Sequence[dict | Callable]): Transforms, as a rule a
+            :class:`MultiModalPipeline` and a packing transform. Types are
+            looked up in MMAction2's registry whatever the default scope.
+        test_mode (bool): Whether this is for validation or test. Defaults
+            to False.
+        on_error (str, optional): See above. Defaults to None: 'raise' in
+            test mode, else 'substitute'.
+        num_classes (int, optional): Number of classes K; labels outside
+            [0, K) are an error. Defaults to None: not checked.
+        max_refetch (int): How many clips in a row may be unreadable before
+            the dataset gives up. Defaults to 10.
+        **kwargs: Passed to MMEngine's ``BaseDataset``: ``data_root``,
+            ``metainfo``, ``indices``, ``serialize_data``, ``lazy_init``,
+            ``filter_cfg``, ``ann_file``, ``data_prefix``.
+
+    Raises:
+        ValueError: ``on_error`` is unknown or does not fit ``test_mode``.
+    """
+
+    def __init__(self,
+                 pipeline: Sequence[dict | Callable] = (),
+                 test_mode: bool = False,
+                 on_error: str | None = None,
+                 num_classes: int | None = None,
+                 max_refetch: int = 10,
+                 **kwargs: Any) -> None:
+        self.on_error = _check_policy(on_error, test_mode)
+        kwargs.setdefault('ann_file', '')
+        kwargs.setdefault('data_prefix', {})
+        super().__init__(
+            pipeline=[
+                TRANSFORMS.build(step) if isinstance(step, dict) else step
+                for step in pipeline
+            ],
+            test_mode=test_mode,
+            num_classes=num_classes,
+            max_refetch=max_refetch,
+            **kwargs)
+
+    def get_data_info(self, idx: int) -> dict[str, Any]:
+        """Record number ``idx`` (see the class), plus ``sample_idx``."""
+        record = super().get_data_info(idx)
+        # The host adds one modality and start index for the whole record;
+        # here each source has its own.
+        del record['modality'], record['start_index']
+        return record
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Classes of one clip, for the host's ``ClassBalancedDataset``."""
+        return [self.get_data_info(idx)['label']]
+
+    def prepare_data(self, idx: int) -> Any:
+        """Run the pipeline on one record; None counts as unreadable."""
+        record = self.get_data_info(idx)
+        clip_id = record['clip_id']
+        data = self.pipeline(record)
+        if data is None:
+            raise ClipReadError('data', clip_id, 'the pipeline gave None',
+                                clip_id)
+        return data
+
+    def __getitem__(self, idx: int) -> Any:
+        """One clip after the pipeline, or what ``on_error`` puts there.
+
+        Raises:
+            ClipReadError: The clip cannot be read and ``on_error`` is
+                'raise'.
+            RuntimeError: Neither it nor ``max_refetch`` others can be read.
+        """
+        self.full_init()
+        failures: list[ReadFailure] = []
+        while True:
+            try:
+                data = self.prepare_data(idx)
+            except ClipReadError as error:
+                if self.on_error == 'raise':
+                    raise
+                failures.append(
+                    ReadFailure(error.path, error.reason, error.modality,
+                                error.clip_id))
+                if len(failures) > self.max_refetch:
+                    raise RuntimeError(_give_up(failures)) from error
+                idx = self._another(idx)
+            else:
+                return self._attach(data, failures)
+
+    def _another(self, idx: int) -> int:
+        """Index of the clip that takes the place of clip ``idx``."""
+        if self.on_error == 'skip':
+            return (idx + 1) % len(self)
+        return int(np.random.randint(len(self)))
+
+    def _attach(self, data: Any, failures: list[ReadFailure]) -> Any:
+        """Put the failures where the hook and the metric look for them."""
+        skipped = bool(failures) and self.on_error == 'skip'
+        report = dict(read_errors=failures, skipped=skipped)
+        if 'data_samples' in data:
+            data['data_samples'].set_metainfo(report)
+        else:
+            data.update(report)
+        return data
+
+    def _check_labels(self, records: Sequence[dict[str, Any]]) -> None:
+        """Raise a ValueError where a label is outside [0, num_classes)."""
+        if self.num_classes is None:
+            return
+        for record in records:
+            if not 0 <= record['label'] < self.num_classes:
+                raise ValueError(
+                    f'labels: expected 0 to {self.num_classes - 1} '
+                    f'(num_classes={self.num_classes}), got '
+                    f'{record["label"]} for clip {record["clip_id"]} of '
+                    f'domain {record["domain"]}, {record["split"]} split')
+
+
+def _check_policy(on_error: str | None, test_mode: bool) -> str:
+    """The policy in force; see :class:`MultiModalDataset`."""
+    if on_error is None:
+        return 'raise' if test_mode else 'substitute'
+    if on_error not in _POLICIES:
+        raise ValueError(f'on_error: expected one of {list(_POLICIES)} or '
+                         f'None, got {on_error!r}')
+    if on_error == 'substitute' and test_mode:
+        raise ValueError(
+            "on_error='substitute' in test mode would score some clips twice "
+            "and others never: expected 'raise' or 'skip'")
+    if on_error == 'skip' and not test_mode:
+        raise ValueError(
+            "on_error='skip' in training would train on clips marked as "
+            "skipped: expected 'raise' or 'substitute'")
+    return on_error
+
+
+def _give_up(failures: Sequence[ReadFailure]) -> str:
+    """Text of the error after too many failures in a row."""
+    lines = [f'  {item.path}: {item.reason}' for item in failures]
+    return '\n'.join([
+        f'{len(failures)} clips in a row could not be read (max_refetch='
+        f'{len(failures) - 1}). Is data_root right, and is the set complete? '
+        'See docs/data_preparation.md', *lines
+    ])
