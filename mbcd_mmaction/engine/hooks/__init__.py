@@ -1,5 +1,10 @@
 """Hooks: what happens when."""
+from .epoch_seed import EpochSeedHook
 from .gradient_consistency import GradientConsistencyHook
+from .read_errors import ReadErrorHook
 from .wa_teacher_distill import WATeacherDistillHook
 
-__all__ = ['GradientConsistencyHook', 'WATeacherDistillHook']
+__all__ = [
+    'EpochSeedHook', 'GradientConsistencyHook', 'ReadErrorHook',
+    'WATeacherDistillHook'
+]

@@ -1,0 +1,37 @@
+"""Random numbers that depend on the epoch and not on what came before."""
+import random
+from typing import Any
+
+import numpy as np
+import torch
+from mmaction.registry import HOOKS
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+
+
+@HOOKS.register_module()
+class EpochSeedHook(Hook):
+    """Seed Python, NumPy and PyTorch at the start of each training epoch.
+
+    The seed is made of (the run's seed, epoch, rank). No checkpoint holds
+    the state of the random generators, so that without this hook a resumed
+    run draws other crops, masks and dropouts than one that was never
+    stopped, and a validation in between changes the training after it. With
+    it, resuming at the end of an epoch continues exactly.
+
+    The seeds of loader workers are drawn after it from PyTorch's generator:
+    see :func:`mbcd_worker_init`, which they need beside this hook.
+
+    An iteration-based loop has one long epoch: there this seeds its start
+    only.
+    """
+    # Before any other hook that may draw.
+    priority = 'VERY_HIGH'
+
+    def before_train_epoch(self, runner: Any) -> None:
+        """Seed all generators of this process, CUDA's included."""
+        state = np.random.SeedSequence(
+            [runner.seed, runner.epoch, get_rank()]).generate_state(3)
+        random.seed(int(state[0]))
+        np.random.seed(int(state[1]))
+        torch.manual_seed(int(state[2]))
