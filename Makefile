@@ -19,6 +19,7 @@ SPELLED := $(wildcard *.md *.toml *.in *.yml Makefile setup.py configs docs \
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
+	@echo "== setup: $(VENV) is ready"
 
 $(STAMP): setup.py pyproject.toml $(CONSTRAINTS)
 	@echo '== setup: an environment in $(VENV), with pinned requirements'
@@ -30,7 +31,6 @@ $(STAMP): setup.py pyproject.toml $(CONSTRAINTS)
 	$(RUN) -m pip install $(TORCH_ARGS) torch==2.13.0 -c $(CONSTRAINTS)
 	$(RUN) -m pip install -c $(CONSTRAINTS) -e '.[lite,plot,dev]'
 	@touch $@
-	@echo '== setup: done'
 
 test: $(STAMP)
 	@echo '== test: pytest'
