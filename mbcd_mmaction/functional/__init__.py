@@ -1,11 +1,19 @@
 """The method's equations: tensors in, tensors out, torch only."""
 from .distillation import distillation_terms, kl_divergence
-from .fast_weights import (alignment_penalty, average_across_ranks,
-                           fast_weights, gradient_inner_product,
-                           inner_gradients)
+from .fast_weights import (
+    alignment_penalty,
+    average_across_ranks,
+    fast_weights,
+    gradient_inner_product,
+    inner_gradients,
+)
 from .feature_perturbation import dsu
-from .modality_balance import (confidence, dominance_ratio, drop_prob,
-                               sample_keep_mask)
+from .modality_balance import (
+    confidence,
+    dominance_ratio,
+    drop_prob,
+    sample_keep_mask,
+)
 from .weight_average import effective_decay, weight_average_
 
 __all__ = [

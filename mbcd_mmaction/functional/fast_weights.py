@@ -143,12 +143,12 @@ def average_across_ranks(grads: Mapping[str, Tensor],
     flat = torch.cat([grad.reshape(-1) for grad in grads.values()])
     if differentiable:
         from torch.distributed.nn.functional import all_reduce
-        flat = all_reduce(flat)
+        flat = all_reduce(flat)  # type: ignore[no-untyped-call]
     else:
         flat = flat.detach()
         dist.all_reduce(flat)
     flat = flat / dist.get_world_size()
-    pieces = flat.split([grad.numel() for grad in grads.values()])
+    pieces = torch.split(flat, [grad.numel() for grad in grads.values()])
     return {
         name: piece.view_as(grad)
         for (name, grad), piece in zip(grads.items(), pieces, strict=True)

@@ -33,7 +33,10 @@ def dsu(x: Tensor, prob: float = 0.5, eps: float = 1e-6) -> Tensor:
         return x
     dims = tuple(range(2, x.ndim))
     mu = x.mean(dims, keepdim=True)
-    sigma = (x.var(dims, keepdim=True) + eps).sqrt()
+    # a single space-time position has no variance; NaN would be the
+    # unbiased estimate
+    correction = 0 if x[0, 0].numel() == 1 else 1
+    sigma = (x.var(dims, correction=correction, keepdim=True) + eps).sqrt()
     new_mu = mu + torch.randn_like(mu) * _batch_std(mu, eps)
     new_sigma = sigma + torch.randn_like(sigma) * _batch_std(sigma, eps)
     return (x - mu) / sigma * new_sigma + new_mu

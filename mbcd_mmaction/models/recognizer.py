@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from mmaction.utils import SampleList
-from mmengine.model import BaseModel
+from mmengine.model import BaseModel, ModuleDict
 from torch import Tensor, nn
 
 from ..functional import confidence, dominance_ratio
@@ -77,13 +77,13 @@ class MultiModalRecognizer(BaseModel):
         self.test_modalities = test_modalities
         defaults = dict(
             trunk_norm=trunk_norm, train_layer_norm=train_layer_norm)
-        self.branches = nn.ModuleDict({
+        self.branches = ModuleDict({
             m: Branch(**{**defaults, **branches[m]})
             for m in self.modalities
         })
         head = dict(type='MLPHead', num_classes=num_classes)
         dims = {m: self.branches[m].embed_dims for m in self.modalities}
-        self.unimodal_heads = nn.ModuleDict({
+        self.unimodal_heads = ModuleDict({
             m: MODELS.build(
                 {**head, **(unimodal_head or {}), 'in_channels': dims[m]})
             for m in self.modalities
