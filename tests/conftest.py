@@ -1,0 +1,16 @@
+"""Fixtures shared by all tests."""
+from pathlib import Path
+
+import pytest
+import torch
+
+from mbcd_mmaction.datasets.mini import make_mini
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope='session')
+def mini_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small mini set, shared by all tests: read it, do not change it."""
+    return make_mini(tmp_path_factory.mktemp('data') / 'mini', seed=0,
+                     train_clips=16, test_clips=8, workers=1, progress=False)
