@@ -133,7 +133,14 @@ def _read_pickle(path: str) -> Iterable[dict]:
             f'{path} is a pickled pandas DataFrame: install pandas, or save '
             'the same columns as a .csv beside it') from error
     with open(path, 'rb') as file:
-        frame = unpickler(file, path).load()
+        try:
+            frame = unpickler(file, path).load()
+        except pickle.UnpicklingError:
+            raise
+        except Exception as error:  # damage shows in any of many ways
+            raise pickle.UnpicklingError(
+                f'{path}: damaged, or not a pickle '
+                f'({type(error).__name__}: {error})') from error
     if not isinstance(frame, pandas.DataFrame):
         raise ValueError(f'{path}: expected a pickled pandas DataFrame, got '
                          f'{type(frame).__name__}')

@@ -36,7 +36,7 @@ def clip_sources(root: str, domain: str, split: str,
     start, stop = row['start_frame'], row['stop_frame']
     # Flow was computed at half the frame rate.
     first = math.ceil(start / 2)
-    last = first + (stop - start) // 2
+    last = first + int((stop - start) / 2)
     clip = f'{domain}_{video_id}_{start}_{stop}_{label}.mp4'
     flow = f'{domain}_{video_id}_{first}_{last}_{label}'
 

@@ -107,7 +107,7 @@ def media_paths(root, domain, split, item):
     start, stop, label = (item[k]
                           for k in ('start_frame', 'stop_frame', 'verb_class'))
     first = (start + 1) // 2
-    last = first + (stop - start) // 2
+    last = first + int((stop - start) / 2)
     name = f'{domain}_{item["video_id"]}'
     flow = Path(root, 'flow', split, domain, f'{name}_{first}_{last}_{label}')
     return (Path(root, 'video', split, domain,
@@ -122,7 +122,8 @@ def write_set(root, domains=('D1', ), splits=('train', ), clips=4, frames=40):
     rng = np.random.default_rng(0)
     rgb = [rng.integers(0, 255, (40, 64, 3), dtype=np.uint8)
            for _ in range(frames)]
-    grey = [np.full((40, 64), 100 + n, np.uint8) for n in range(frames // 2)]
+    grey = [rng.integers(90, 170, (40, 64), dtype=np.uint8)
+            for _ in range(frames // 2)]
     rows = {}
     for domain in domains:
         for split in splits:
