@@ -122,8 +122,6 @@ def merge_train_args(cfg: Config, args: argparse.Namespace) -> Config:
             replace, or ``--auto-scale-lr`` without ``auto_scale_lr``.
     """
     cfg = merge_randomness(cfg, args)
-    if args.no_validate:
-        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:
         cfg = use_mixed_precision(cfg)
     if args.resume == 'auto':
@@ -136,7 +134,10 @@ def merge_train_args(cfg: Config, args: argparse.Namespace) -> Config:
                 '--auto-scale-lr expects the config to have auto_scale_lr = '
                 'dict(enable=False, base_batch_size=N), got none')
         cfg.auto_scale_lr.enable = True
-    return merge_common_args(cfg, args)
+    cfg = merge_common_args(cfg, args)
+    if args.no_validate:  # last: --cfg-options may name val_dataloader
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    return cfg
 
 
 def merge_test_args(cfg: Config, args: argparse.Namespace) -> Config:

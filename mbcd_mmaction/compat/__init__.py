@@ -7,8 +7,13 @@ host is left alone. :func:`report` tells what was done.
 """
 from collections.abc import Callable
 
-from . import (checkpoints, installed_packages, missing_modules, mmcv_version,
-               numpy_names)
+from . import (
+    checkpoints,
+    installed_packages,
+    missing_modules,
+    mmcv_version,
+    numpy_names,
+)
 
 __all__ = ['apply', 'report']
 
