@@ -39,6 +39,8 @@ class WeightAverageTeacher(BaseAveragedModel):
                  interval: int = 1) -> None:
         nn.Module.__init__(self)
         effective_decay(ema_decay, 0)  # checks the range
+        if interval < 1:
+            raise ValueError(f'interval must be >= 1, got {interval}')
         self.ema_decay = ema_decay
         self.warmup = warmup
         self.update_buffers = update_buffers
@@ -100,8 +102,9 @@ class WeightAverageTeacher(BaseAveragedModel):
     def state_dict(self, *args, **kwargs) -> dict[str, Tensor]:
         """The teacher's own tensors; shared ones are the student's."""
         state = super().state_dict(*args, **kwargs)
+        prefix = kwargs.get('prefix', '') + 'module.'
         for name in self.shared_names:
-            state.pop(f'module.{name}', None)
+            state.pop(prefix + name, None)
         return state
 
     def __deepcopy__(self, memo: dict) -> 'WeightAverageTeacher':
@@ -155,6 +158,10 @@ class _Pairs:
 
 def _frozen_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Name to tensor for all that training will not change."""
+    modes = [(module, module.training) for module in model.modules()]
+    # a model that was validated first is in eval mode throughout: ask what
+    # stays there once it trains
+    model.train()
     frozen = {
         name: param
         for name, param in model.named_parameters() if not param.requires_grad
@@ -165,4 +172,6 @@ def _frozen_tensors(model: nn.Module) -> dict[str, Tensor]:
             continue
         for name, buffer in module.named_buffers(prefix, recurse=False):
             frozen[name] = buffer
+    for module, mode in modes:
+        module.training = mode
     return frozen
