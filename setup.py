@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
-# What `mim train mbcd_mmaction ...` and `mbcd_mmaction::...` configs look for.
+# What `mim train mbcd_mmaction CONFIG` looks for.
 MIM_FILES = ('configs', 'tools', 'model-index.yml')
 
 
@@ -77,7 +77,7 @@ setup(
         'av>=10',
         'librosa>=0.10',
         'soundfile>=0.12',
-        'pandas>=1.5',
+        'soxr>=0.3',
     ],
     extras_require={
         'lite': ['mmcv-lite>=2.0,<2.2'],

@@ -1,0 +1,241 @@
+"""What a person installs: metadata, sdist, wheel, MIM files, pinned versions.
+
+Everything is built from a copy of the sources, offline.
+"""
+import ast
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+import mbcd_mmaction
+
+ROOT = Path(__file__).parents[1]
+PYTHONS = ('3.10', '3.11', '3.12', '3.13')
+# Import name to the distribution that setup.py names; None: comes with one
+# that is named, or is asked of the user (mmcv), on purpose.
+DISTRIBUTIONS = {
+    'mmaction': 'mmaction2', 'mmcv': None, 'cv2': None, 'av': 'av',
+    'yaml': None, 'importlib_metadata': 'importlib_metadata',
+}
+
+
+def call_backend(hook, folder, target):
+    """Call a hook of setup.py's build backend, without isolation."""
+    target.mkdir()
+    code = ('import sys; from setuptools import build_meta; '
+            f'print(build_meta.{hook}(sys.argv[1]))')
+    done = subprocess.run([sys.executable, '-c', code, str(target)],
+                          cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return target / done.stdout.split()[-1]
+
+
+@pytest.fixture(scope='module')
+def sources(tmp_path_factory):
+    """A copy of the checkout, without what building it left behind."""
+    if importlib.util.find_spec('setuptools') is None:
+        pytest.skip('setuptools is not installed')
+    import setuptools
+    if Version(setuptools.__version__) < Version('70.1'):
+        pytest.skip('building a wheel offline takes setuptools >= 70.1')
+    target = tmp_path_factory.mktemp('sources') / 'checkout'
+    top = ('configs', 'docs', 'mbcd_mmaction', 'requirements', 'tests',
+           'tools')
+    skip = shutil.ignore_patterns('__pycache__', '.mim', '*.egg-info')
+    for name in top:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, target / name, ignore=skip)
+    for file in ROOT.iterdir():
+        if file.is_file() and not file.name.startswith('.'):
+            shutil.copy(file, target)
+    return target
+
+
+@pytest.fixture(scope='module')
+def sdist(sources, tmp_path_factory):
+    return call_backend('build_sdist', sources,
+                        tmp_path_factory.mktemp('sdist') / 'out')
+
+
+@pytest.fixture(scope='module')
+def wheel(sdist, tmp_path_factory):
+    """The wheel built from the unpacked sdist: so the sdist is complete."""
+    place = tmp_path_factory.mktemp('wheel')
+    with tarfile.open(sdist) as archive:
+        archive.extractall(place, filter='data')
+    (folder, ) = place.iterdir()
+    return call_backend('build_wheel', folder, place / 'out')
+
+
+@pytest.fixture(scope='module')
+def metadata(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name, ) = [name for name in archive.namelist()
+                    if name.endswith('.dist-info/METADATA')]
+        return Parser().parsestr(archive.read(name).decode())
+
+
+def shipped(*folders):
+    return {str(path.relative_to(ROOT)) for folder in folders
+            for path in (ROOT / folder).rglob('*')
+            if path.is_file() and '__pycache__' not in path.parts
+            and '.mim' not in path.parts}
+
+
+def test_metadata(metadata):
+    assert metadata['Name'] == 'mbcd_mmaction'
+    assert metadata['Version'] == mbcd_mmaction.__version__
+    python = SpecifierSet(metadata['Requires-Python'])
+    assert [v for v in ('3.9', *PYTHONS, '3.14') if v in python] == list(
+        PYTHONS)
+    assert set(metadata.get_all('Provides-Extra')) == {'lite', 'plot', 'dev'}
+
+
+def requirements(metadata, extra=None):
+    """Names of what is required always, or by one extra."""
+    parsed = [Requirement(text) for text in metadata.get_all('Requires-Dist')]
+    return {item.name.lower(): item for item in parsed
+            if ((item.marker is None) if extra is None else
+                item.marker and item.marker.evaluate({'extra': extra}))}
+
+
+def test_requirements(metadata):
+    always = requirements(metadata)
+    assert {'torch', 'mmengine', 'mmaction2', 'numpy', 'decord',
+            'librosa'} <= set(always)
+    assert '0.10.7' in always['mmengine'].specifier
+    assert '1.0.0' not in always['mmengine'].specifier
+    assert '1.2.0' in always['mmaction2'].specifier
+    # mmcv and mmcv-lite are one module, and so are the OpenCV wheels.
+    assert not {name for name in always
+                if name.startswith(('mmcv', 'opencv'))}
+    lite = requirements(metadata, 'lite')
+    assert set(lite) == {'mmcv-lite'}
+    assert '2.1.0' in lite['mmcv-lite'].specifier
+    assert '2.2.0' not in lite['mmcv-lite'].specifier
+
+
+def third_party_imports():
+    for path in (ROOT / 'mbcd_mmaction').rglob('*.py'):
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+            if isinstance(node, ast.Import):
+                yield from (alias.name.partition('.')[0]
+                            for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                yield node.module.partition('.')[0]
+
+
+def test_every_import_is_declared(metadata):
+    declared = set(requirements(metadata)) | set(
+        requirements(metadata, 'plot')) | {None}
+    used = set(third_party_imports()) - set(sys.stdlib_module_names) - {
+        'mbcd_mmaction'}
+    assert 'torch' in used
+    undeclared = {name for name in used
+                  if DISTRIBUTIONS.get(name, name) not in declared}
+    assert not undeclared
+
+
+def test_sdist(sdist):
+    with tarfile.open(sdist) as archive:
+        names = {name.partition('/')[2] for name in archive.getnames()}
+    assert shipped('configs', 'tools', 'mbcd_mmaction') <= names
+    assert {'LICENSE', 'setup.py', 'pyproject.toml', 'model-index.yml',
+            'requirements/constraints.txt', 'Makefile'} <= names
+    assert not any('.mim' in name for name in names)
+
+
+def test_wheel(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    for name in shipped('mbcd_mmaction'):
+        assert name in names
+    for name in {*shipped('configs', 'tools'), 'model-index.yml'}:
+        assert f'mbcd_mmaction/.mim/{name}' in names
+    assert {name.partition('/')[0] for name in names} == {
+        'mbcd_mmaction',
+        f'mbcd_mmaction-{mbcd_mmaction.__version__}.dist-info'}
+    assert any(name.endswith('LICENSE') for name in names)
+
+
+def run_installed(folder, code):
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', code], cwd=folder,
+        env={**os.environ, 'PYTHONPATH': str(folder)}, capture_output=True,
+        text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.strip()
+
+
+def test_the_wheel_works_where_it_is_unpacked(wheel, tmp_path):
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+    printed = run_installed(tmp_path, """
+import mbcd_mmaction
+from mmengine.config import Config
+cfg = Config.fromfile(
+    mbcd_mmaction.__path__[0] + '/.mim/configs/mbcd/mini_d1.py')
+print(mbcd_mmaction.__file__, cfg.default_scope)
+""")
+    assert printed == f'{tmp_path}/mbcd_mmaction/__init__.py mmaction'
+
+
+def test_an_editable_installation_links_the_mim_files(sources, tmp_path):
+    call_backend('build_editable', sources, tmp_path / 'out')
+    mim = sources / 'mbcd_mmaction/.mim'
+    for name in ('configs', 'tools', 'model-index.yml'):
+        assert (mim / name).is_symlink()
+        assert (mim / name).resolve() == (sources / name).resolve()
+
+
+def pins():
+    for line in (ROOT / 'requirements/constraints.txt').read_text(
+            ).splitlines():
+        if line and not line.startswith('#'):
+            yield Requirement(line)
+
+
+@pytest.mark.parametrize('python', PYTHONS)
+def test_each_requirement_is_pinned_once(metadata, python):
+    environment = {'python_version': python,
+                   'python_full_version': f'{python}.0'}
+    pinned = {}
+    for pin in pins():
+        if pin.marker is None or pin.marker.evaluate(environment):
+            name = pin.name.lower().replace('_', '-')
+            assert name not in pinned, f'{name} is pinned twice'
+            (specifier, ) = pin.specifier
+            assert specifier.operator == '=='
+            pinned[name] = specifier.version
+    wanted = [Requirement(text) for text in metadata.get_all('Requires-Dist')]
+    for item in wanted:
+        name = item.name.lower().replace('_', '-')
+        assert pinned[name] in item.specifier, item
+
+
+def test_ci_entry_runs_lint_and_tests():
+    script = (ROOT / '.ci/run')
+    assert os.access(script, os.X_OK)
+    lines = script.read_text().splitlines()
+    assert 'set -euo pipefail' in lines
+    assert lines.index('make lint') < lines.index('make test')
+
+
+def test_model_index_names_files_that_exist():
+    from mmengine.fileio import load
+    index = load(str(ROOT / 'model-index.yml'))
+    for name in index['Import']:
+        assert (ROOT / name).is_file()
+        for model in load(str(ROOT / name)).get('Models', []):
+            assert (ROOT / model['Config']).is_file()
