@@ -26,9 +26,20 @@ Features = Tensor | tuple[Tensor, ...]
 
 
 class WholeBackbone:
-    """No cut: the trunk is the identity and all of the backbone trains."""
+    """No cut: the trunk is the identity and all of the backbone trains.
 
-    num_trunk_stages = -1
+    Args:
+        num_trunk_stages (int): -1; the children of this class are given the
+            number of stages below their cut.
+    """
+
+    def __init__(self, num_trunk_stages: int = -1) -> None:
+        self.num_trunk_stages = num_trunk_stages
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether something lies below a cut."""
+        return self.num_trunk_stages >= 0
 
     def trunk_modules(self, backbone: nn.Module) -> list[nn.Module]:
         """The modules below the cut: none."""
@@ -58,11 +69,8 @@ class ResNetStages(WholeBackbone):
 
     Args:
         num_trunk_stages (int): Residual stages below the cut; the stem is
-            always below it.
+            below it too. -1 makes no cut.
     """
-
-    def __init__(self, num_trunk_stages: int) -> None:
-        self.num_trunk_stages = num_trunk_stages
 
     @staticmethod
     def count_stages(backbone: nn.Module) -> int:
@@ -71,11 +79,15 @@ class ResNetStages(WholeBackbone):
 
     def trunk_modules(self, backbone: nn.Module) -> list[nn.Module]:
         """Stem and the first residual stages."""
+        if not self.is_cut:
+            return []
         layers = backbone.res_layers[:self.num_trunk_stages]
         return [backbone.conv1] + [getattr(backbone, n) for n in layers]
 
     def trunk(self, backbone: nn.Module, x: Tensor) -> Features:
         """Input (N, C, ...) to the features at the cut."""
+        if not self.is_cut:
+            return x
         x = backbone.conv1(x)
         if getattr(backbone, 'with_pool1', hasattr(backbone, 'maxpool')):
             x = backbone.maxpool(x)
@@ -83,6 +95,8 @@ class ResNetStages(WholeBackbone):
 
     def last_stage(self, backbone: nn.Module, h: Features) -> Features:
         """Features at the cut to the last feature map."""
+        if not self.is_cut:
+            return backbone(h)
         return self._run(backbone, h, self.num_trunk_stages,
                          len(backbone.res_layers))
 
@@ -100,11 +114,8 @@ class SlowFastStages(WholeBackbone):
 
     Args:
         num_trunk_stages (int): Residual stages below the cut, with their
-            laterals; the stems are always below it.
+            laterals; the stems are below it too. -1 makes no cut.
     """
-
-    def __init__(self, num_trunk_stages: int) -> None:
-        self.num_trunk_stages = num_trunk_stages
 
     @staticmethod
     def count_stages(backbone: nn.Module) -> int:
@@ -113,6 +124,8 @@ class SlowFastStages(WholeBackbone):
 
     def trunk_modules(self, backbone: nn.Module) -> list[nn.Module]:
         """Stems, first residual stages and laterals of both pathways."""
+        if not self.is_cut:
+            return []
         slow, fast = backbone.slow_path, backbone.fast_path
         names = ['conv1', *slow.res_layers[:self.num_trunk_stages]]
         modules = [getattr(path, n) for path in (slow, fast) for n in names]
@@ -125,6 +138,8 @@ class SlowFastStages(WholeBackbone):
 
     def trunk(self, backbone: nn.Module, x: Tensor) -> Features:
         """Input (N, C, T, H, W) to (slow, fast) features at the cut."""
+        if not self.is_cut:
+            return x
         slow, fast = backbone.slow_path, backbone.fast_path
         x_slow = self._every_nth_frame(x, backbone.resample_rate)
         x_slow = slow.maxpool(slow.conv1(x_slow))
@@ -137,6 +152,8 @@ class SlowFastStages(WholeBackbone):
 
     def last_stage(self, backbone: nn.Module, h: Features) -> Features:
         """(slow, fast) features at the cut to the last pair of maps."""
+        if not self.is_cut:
+            return backbone(h)
         return self._run(backbone, *h, self.num_trunk_stages,
                          len(backbone.slow_path.res_layers))
 
@@ -198,10 +215,8 @@ def build_stages(backbone: nn.Module,
     Raises:
         ValueError: If this backbone cannot be cut there.
     """
-    if trunk_stages == -1:
-        return WholeBackbone()
     family = next((f for t, f in _FAMILIES if isinstance(backbone, t)), None)
-    if family is None and trunk_stages is None:
+    if family is None and trunk_stages in (None, -1):
         return WholeBackbone()
     if family is None:
         raise ValueError(
@@ -212,7 +227,7 @@ def build_stages(backbone: nn.Module,
     stages = family.count_stages(backbone)
     if trunk_stages is None:
         trunk_stages = stages - 1
-    if not 0 <= trunk_stages < stages:
+    if not -1 <= trunk_stages < stages:
         raise ValueError(
             f'trunk_stages must lie in [0, {stages - 1}] or be -1 (no trunk) '
             f'for {type(backbone).__name__} with {stages} stages, got '

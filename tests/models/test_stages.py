@@ -46,7 +46,7 @@ def flat(out):
     return list(out) if isinstance(out, (tuple, list)) else [out]
 
 
-@pytest.mark.parametrize('cut', [0, 2, 3])
+@pytest.mark.parametrize('cut', [-1, 0, 2, 3])
 @pytest.mark.parametrize('training', [True, False])
 @pytest.mark.parametrize('family', FAMILIES)
 def test_split_equals_stock(family, training, cut):
@@ -140,9 +140,16 @@ def test_any_other_backbone_trains_whole():
     assert branch(x).shape == (1, 4096)
 
 
-def test_whole_backbone_on_request():
-    branch = Branch(SLOWONLY, trunk_stages=-1)
-    assert all(p.requires_grad for p in branch.parameters())
+@pytest.mark.parametrize('family', FAMILIES)
+def test_whole_backbone_on_request(family):
+    config, shape = FAMILIES[family]
+    whole = Branch(config, trunk_stages=-1).eval()
+    assert all(p.requires_grad for p in whole.parameters())
+    assert not whole.has_trunk
+    cut = Branch(config).eval()
+    cut.load_state_dict(whole.state_dict())
+    x = torch.randn(shape)
+    assert torch.equal(whole(whole.trunk(x)), cut(cut.trunk(x)))
 
 
 @pytest.mark.parametrize('cut,config,message', [

@@ -1,0 +1,102 @@
+"""Pictures of a training: accuracy over epochs, balance over steps."""
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .scalars import Scalars
+
+__all__ = ['plot_accuracy', 'plot_balance']
+
+# one colour an output in every picture; readable without colour vision
+COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
+FUSED = '#222222'
+
+
+def plot_accuracy(runs: Mapping[str, Scalars],
+                  path: str | Path,
+                  targets: Mapping[str, Mapping] | None = None) -> None:
+    """Source-validation top-1 over epochs, fused and per modality.
+
+    Args:
+        runs (Mapping[str, Scalars]): Title of a panel to its training.
+        path (str | Path): The picture, e.g. ``accuracy.png``.
+        targets (Mapping[str, Mapping], optional): Title to ``epoch`` and
+            ``target`` metrics of the selected checkpoint, drawn as stars.
+    """
+    figure, axes = _panels(len(runs), rows=1)
+    for axis, (title, scalars) in zip(axes[0], runs.items(), strict=True):
+        epochs = [row['step'] for row in scalars.val]
+        lines = {'fused': ('acc/top1', FUSED, 2.5)}
+        for modality, colour in _modalities(scalars):
+            lines[modality] = (f'acc/{modality}/top1', colour, 1.3)
+        for label, (key, colour, width) in lines.items():
+            values = [100 * row[key] for row in scalars.val]
+            axis.plot(epochs, values, color=colour, lw=width, label=label)
+            target = (targets or {}).get(title)
+            if target is not None and key in target['target']:
+                axis.plot(target['epoch'], 100 * target['target'][key], '*',
+                          color=colour, ms=11, mec='white')
+        axis.set(title=title, xlabel='epoch', ylim=(0, 100))
+        axis.grid(alpha=.3)
+    axes[0][0].set_ylabel('top-1 (%)\nlines: source validation\n'
+                          'stars: unseen target')
+    axes[0][0].legend(loc='lower right', fontsize=8)
+    _save(figure, path)
+
+
+def plot_balance(runs: Mapping[str, Scalars], path: str | Path) -> None:
+    """Dominance ratio (Eq. 3) and drop probability (Eq. 4) over steps.
+
+    Args:
+        runs (Mapping[str, Scalars]): Title of a column to its training.
+        path (str | Path): The picture, e.g. ``balance.png``.
+    """
+    figure, axes = _panels(len(runs), rows=2)
+    for column, (title, scalars) in enumerate(runs.items()):
+        steps = [row['step'] for row in scalars.train]
+        ratio, prob = axes[0][column], axes[1][column]
+        for modality, colour in _modalities(scalars):
+            key = f'dominance_ratio_{modality}'
+            ratio.plot(steps, [row[key] for row in scalars.train],
+                       color=colour, label=modality)
+            key = f'drop_prob_{modality}'
+            if key in scalars.train[0]:
+                prob.plot(steps, [row[key] for row in scalars.train],
+                          color=colour)
+        if not prob.lines:
+            prob.text(.5, .5, 'no modality dropout', ha='center',
+                      transform=prob.transAxes)
+        ratio.axhline(1, color='#888888', lw=.8, ls='--')
+        ratio.set(title=title)
+        prob.set(xlabel='step', ylim=(-.02, 1))
+        for axis in (ratio, prob):
+            axis.grid(alpha=.3)
+    axes[0][0].set_ylabel('dominance ratio')
+    axes[1][0].set_ylabel('drop probability')
+    for row in axes:
+        low = min(axis.get_ylim()[0] for axis in row)
+        high = max(axis.get_ylim()[1] for axis in row)
+        for axis in row:
+            axis.set_ylim(low, high)
+    axes[0][0].legend(fontsize=8)
+    _save(figure, path)
+
+
+def _modalities(scalars: Scalars) -> Sequence[tuple[str, str]]:
+    """Each modality that was logged, with its colour."""
+    lead = 'dominance_ratio_'
+    names = [k[len(lead):] for k in scalars.train[0] if k.startswith(lead)]
+    return list(zip(names, np.resize(COLOURS, len(names)), strict=True))
+
+
+def _panels(columns: int, rows: int):
+    """An empty figure with rows x columns panels."""
+    from matplotlib.figure import Figure
+    figure = Figure(figsize=(4.2 * columns, 3.2 * rows), layout='constrained')
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _save(figure, path: str | Path) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
