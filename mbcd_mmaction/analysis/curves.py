@@ -22,7 +22,7 @@ def plot_accuracy(runs: Mapping[str, Scalars],
         runs (Mapping[str, Scalars]): Title of a panel to its training.
         path (str | Path): The picture, e.g. ``accuracy.png``.
         targets (Mapping[str, Mapping], optional): Title to ``epoch`` and
-            ``target`` metrics of the selected checkpoint, drawn as stars.
+            ``target_metrics`` of the selected checkpoint, drawn as stars.
     """
     figure, axes = _panels(len(runs), rows=1)
     for axis, (title, scalars) in zip(axes[0], runs.items(), strict=True):
@@ -34,8 +34,9 @@ def plot_accuracy(runs: Mapping[str, Scalars],
             values = [100 * row[key] for row in scalars.val]
             axis.plot(epochs, values, color=colour, lw=width, label=label)
             target = (targets or {}).get(title)
-            if target is not None and key in target['target']:
-                axis.plot(target['epoch'], 100 * target['target'][key], '*',
+            if target is not None and key in target['target_metrics']:
+                axis.plot(target['epoch'],
+                          100 * target['target_metrics'][key], '*',
                           color=colour, ms=11, mec='white')
         axis.set(title=title, xlabel='epoch', ylim=(0, 100))
         axis.grid(alpha=.3)

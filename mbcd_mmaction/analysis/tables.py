@@ -2,7 +2,9 @@
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 
-__all__ = ['demo_table', 'markdown', 'mean_std', 'outputs_of']
+__all__ = [
+    'demo_table', 'markdown', 'mean_std', 'outputs_of', 'results_page'
+]
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -46,15 +48,82 @@ def demo_table(results: Mapping[str, Mapping]) -> str:
         results (Mapping[str, Mapping]): Method's name to what
             ``run_experiment`` returned.
     """
-    outputs = outputs_of(next(iter(results.values()))['target'])
+    outputs = outputs_of(next(iter(results.values()))['target_metrics'])
     header = ['method', 'epoch']
     header += [f'source {name}' for name in outputs]
     header += [f'target {name}' for name in outputs]
     rows = []
     for method, result in results.items():
         row = [method, str(result['epoch'])]
-        for part in ('source', 'target'):
+        for part in ('source_metrics', 'target_metrics'):
             row += [mean_std([result[part][key]])
                     for key in outputs.values()]
         rows.append(row)
     return markdown(header, rows)
+
+
+def results_page(results: Sequence[Mapping], methods: Mapping[str, str],
+                 command: str) -> str:
+    """A page of tables: unseen targets, sources, and each modality.
+
+    Args:
+        results (Sequence[Mapping]): What ``run_experiment`` returned.
+        methods (Mapping[str, str]): Folder of configs to printed name; rows
+            follow its order.
+        command (str): Printed as the command that makes the page.
+    """
+    seeds = sorted({r['seed'] for r in results})
+    targets = sorted({r['target'] for r in results})
+    outputs = outputs_of(results[0]['target_metrics'])
+    domain_header = ['method', *targets, 'average']
+    output_header = ['method', *outputs]
+
+    def by_domain(part: str) -> str:
+        return markdown(domain_header, [
+            [name, *[mean_std(_scores(results, method, t, part, 'acc/top1'))
+                     for t in targets],
+             mean_std(_averages(results, method, part, 'acc/top1'))]
+            for method, name in methods.items()
+            if any(r['method'] == method for r in results)
+        ])
+
+    def by_output(part: str) -> str:
+        return markdown(output_header, [
+            [name, *[mean_std(_averages(results, method, part, key))
+                     for key in outputs.values()]]
+            for method, name in methods.items()
+            if any(r['method'] == method for r in results)
+        ])
+
+    sections = [
+        '# Results on the mini set', f'Made by `{command}`.',
+        f'Top-1 (%), mean ± standard deviation over {len(seeds)} seeds. Each '
+        'column is the domain that is unseen in training; the checkpoint is '
+        'the best on the validation split of the other two.',
+        '## Unseen target, fused', by_domain('target_metrics'),
+        '## Source validation, fused (selection)',
+        by_domain('source_metrics'),
+        '## Unseen target, each output, average of the targets',
+        by_output('target_metrics'),
+        '## Source validation, each output, average of the targets',
+        by_output('source_metrics')
+    ]
+    return '\n\n'.join(sections) + '\n'
+
+
+def _scores(results: Sequence[Mapping], method: str, target: str, part: str,
+            key: str) -> list[float]:
+    """One score a seed."""
+    return [r[part][key] for r in results
+            if r['method'] == method and r['target'] == target]
+
+
+def _averages(results: Sequence[Mapping], method: str, part: str,
+              key: str) -> list[float]:
+    """One average over the targets a seed."""
+    seeds = sorted({r['seed'] for r in results})
+    return [
+        fmean(r[part][key] for r in results
+              if r['method'] == method and r['seed'] == seed)
+        for seed in seeds
+    ]

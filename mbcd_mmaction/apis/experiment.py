@@ -81,9 +81,9 @@ def run_experiment(experiment: Experiment,
         env (dict, optional): Added to the environment of the commands.
 
     Returns:
-        dict: The experiment's fields, ``source`` (validation metrics of the
-        selected epoch), ``target`` (test metrics), ``epoch`` and
-        ``seconds``.
+        dict: The experiment's fields, ``source_metrics`` (validation of the
+        selected epoch), ``target_metrics`` (test), ``epoch`` and
+        ``seconds`` of training.
 
     Raises:
         RuntimeError: If a command fails; its last lines are quoted and the
@@ -112,8 +112,8 @@ def run_experiment(experiment: Experiment,
     result = dict(
         asdict(experiment),
         epoch=epoch,
-        source=source,
-        target=json.loads(metrics.read_text()),
+        source_metrics=source,
+        target_metrics=json.loads(metrics.read_text()),
         seconds=round(train_seconds, 1))
     result_file.write_text(json.dumps(result, indent=1) + '\n')
     return result

@@ -1,0 +1,85 @@
+"""ERM, EMA and MBCD on every target of the mini set, several seeds each.
+
+    python benchmarks/mini.py --jobs 2
+
+Each run trains on two domains, selects its checkpoint on their validation
+split and is tested once on the third. Finished runs are read back, so that
+an interrupted benchmark goes on where it stopped. The results go to
+``benchmarks/results/mini.jsonl`` and, as tables, to ``docs/results_mini.md``.
+"""
+import argparse
+import json
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mbcd_mmaction.analysis.tables import results_page
+from mbcd_mmaction.apis.experiment import Experiment, run_experiment
+from mbcd_mmaction.datasets.mini import make_mini
+
+METHODS = {'erm': 'ERM', 'ema': 'EMA', 'mbcd': 'MBCD'}
+HERE = Path(__file__).resolve().parent
+COMMAND = 'python benchmarks/mini.py --jobs 2'
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--methods', nargs='+', default=list(METHODS),
+                        choices=list(METHODS))
+    parser.add_argument('--targets', nargs='+', default=['D1', 'D2', 'D3'])
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
+    parser.add_argument('--jobs', type=int, default=1,
+                        help='runs at once, each on one core')
+    parser.add_argument('--work-dir', default='work_dirs/mini', type=Path)
+    parser.add_argument('--results', type=Path,
+                        default=HERE / 'results' / 'mini.jsonl')
+    parser.add_argument('--page', type=Path,
+                        default=HERE.parent / 'docs' / 'results_mini.md')
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = parse_args()
+    make_mini('data/mini')
+    experiments = [
+        Experiment(method, 'mini', target, seed) for seed in args.seeds
+        for target in args.targets for method in args.methods
+    ]
+    lock, done, failed = threading.Lock(), [], []
+
+    def run(experiment: Experiment) -> None:
+        try:
+            result = run_experiment(
+                experiment, args.work_dir, env={'OMP_NUM_THREADS': '1'})
+        except RuntimeError as error:
+            with lock:
+                failed.append(experiment.name)
+                print(f'FAILED {experiment.name}: {error}', flush=True)
+            return
+        with lock:
+            done.append(result)
+            print(
+                f'[{len(done)}/{len(experiments)}] {experiment.name}: source '
+                f'{100 * result["source_metrics"]["acc/top1"]:.1f}, target '
+                f'{100 * result["target_metrics"]["acc/top1"]:.1f} '
+                f'({result["seconds"]:.0f} s)', flush=True)
+
+    with ThreadPoolExecutor(args.jobs) as pool:
+        list(pool.map(run, experiments))
+    if failed:
+        print(f'{len(failed)} runs failed; no table is written',
+              file=sys.stderr)
+        return 1
+    done.sort(key=lambda r: (r['seed'], r['target'], r['method']))
+    args.results.parent.mkdir(parents=True, exist_ok=True)
+    args.results.write_text(
+        ''.join(json.dumps(result) + '\n' for result in done))
+    page = results_page(done, METHODS, COMMAND)
+    args.page.write_text(page)
+    print(f'\n{page}\n{args.results} and {args.page} written')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
