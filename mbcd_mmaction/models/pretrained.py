@@ -1,5 +1,6 @@
 """Load a backbone's pretrained weights, completely or not at all."""
 import re
+from urllib.error import URLError
 
 from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
@@ -25,27 +26,38 @@ def load_backbone(backbone: nn.Module, checkpoint: str) -> None:
         checkpoint (str): Local path or URL, read by MMEngine's loader.
 
     Raises:
-        FileNotFoundError: If a local file is absent.
+        FileNotFoundError: If a local file is absent, or a URL out of reach.
         ValueError: If a tensor of the backbone has no match, or one of
             another shape; nothing is overwritten then.
     """
     try:
         content = CheckpointLoader.load_checkpoint(checkpoint, 'cpu')
-    except FileNotFoundError as error:
+    except (FileNotFoundError, URLError) as error:
         raise FileNotFoundError(
-            f'no weights at {checkpoint!r}: expected the checkpoint of '
-            f'{type(backbone).__name__}; docs/data_preparation.md tells '
-            'where to get it, and `checkpoint=None` in the branch trains '
-            'from random weights') from error
-    state = content
-    for key in STATE_KEYS:
-        if isinstance(state.get(key), dict):
-            state = state[key]
-            break
-    matched = match_keys(state, backbone.state_dict())
+            f'no weights at {checkpoint!r} ({error}): expected the '
+            f'checkpoint of {type(backbone).__name__}; '
+            'docs/data_preparation.md tells where to get it, and '
+            '`checkpoint=None` in the branch trains from random weights'
+        ) from error
+    try:
+        matched = match_keys(_state_of(content), backbone.state_dict())
+    except ValueError as error:
+        raise ValueError(f'{checkpoint} does not fit '
+                         f'{type(backbone).__name__}: {error}') from error
     backbone.load_state_dict(matched, strict=False)
     print_log(f'loaded {len(matched)} tensors of {type(backbone).__name__} '
               f'from {checkpoint}', 'current')
+
+
+def _state_of(content: object) -> dict[str, Tensor]:
+    """The tensors by name, out of what wraps them in a file."""
+    if not isinstance(content, dict):
+        raise ValueError('expected a dict of tensors, got '
+                         f'{type(content).__name__}')
+    for key in STATE_KEYS:
+        if isinstance(content.get(key), dict):
+            return content[key]
+    return content
 
 
 def match_keys(state: dict[str, Tensor],
@@ -61,7 +73,8 @@ def match_keys(state: dict[str, Tensor],
         may be absent).
 
     Raises:
-        ValueError: If tensors are missing or have another shape.
+        ValueError: If tensors are missing, have another shape or belong to
+            a larger network.
     """
     candidates = []
     for prefix in PREFIXES:
@@ -79,7 +92,7 @@ def match_keys(state: dict[str, Tensor],
     missing = [name for name in needed if name not in best]
     if missing:
         raise ValueError(
-            f'the checkpoint lacks {len(missing)} of {len(needed)} tensors, '
+            f'the file lacks {len(missing)} of {len(needed)} tensors, '
             f'for example {missing[:5]}; it has {list(state)[:5]} ...')
     wrong = [
         f'{name}: file {tuple(best[name].shape)}, model '
@@ -87,8 +100,15 @@ def match_keys(state: dict[str, Tensor],
         if name in best and best[name].shape != value.shape
     ]
     if wrong:
-        raise ValueError('tensors of another shape in the checkpoint: ' +
+        raise ValueError('tensors of another shape in the file: ' +
                          '; '.join(wrong[:5]))
+    # a deeper network of the same width holds all of a shallower one's
+    parts = {name.partition('.')[0] for name in expected}
+    surplus = [name for name in best
+               if name not in expected and name.partition('.')[0] in parts]
+    if surplus:
+        raise ValueError(f'the file has {len(surplus)} tensors more, for '
+                         f'example {surplus[:5]}: a deeper network?')
     return {name: best[name] for name in expected if name in best}
 
 
