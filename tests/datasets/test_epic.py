@@ -110,6 +110,17 @@ def test_whole_sample(tiny_root):
     assert 'modality_mask' not in sample
 
 
+@pytest.mark.parametrize('frames', [2, 3, 9])
+def test_clips_shorter_than_every_window(tmp_path, frames):
+    tiny_media.write_set(tmp_path, clips=1, frames=frames)
+    dataset = EpicKitchensDataset(
+        str(tmp_path), 'D1', 'train', pipeline=tiny_media.full_pipeline())
+    data = dataset[0]
+    assert data['data_samples'].read_errors == []
+    assert data['inputs']['video'].shape == (1, 3, 8, 48, 48)
+    assert data['inputs']['flow'].shape == (1, 2, 8, 48, 48)
+
+
 def test_batch_through_the_hosts_preprocessor(tiny_root):
     from mmaction.registry import MODELS
     from mmengine.dataset import pseudo_collate
