@@ -37,7 +37,7 @@ train_pipeline = [
                 dict(type='FormatShape', input_format='NCTHW')
             ],
             audio=[
-                dict(type='LoadAudioClip', duration=2.0),
+                dict(type='LoadAudioClip', duration=1.2),
                 dict(type='AudioSpectrogram'),
                 dict(type='SpectrogramAugment')
             ])),
@@ -74,7 +74,7 @@ test_pipeline = [
                 dict(type='FormatShape', input_format='NCTHW')
             ],
             audio=[
-                dict(type='LoadAudioClip', duration=2.0),
+                dict(type='LoadAudioClip', duration=1.2),
                 dict(type='AudioSpectrogram')
             ])),
     dict(type='PackMultiModalInputs', collect_keys=modalities)
