@@ -231,8 +231,7 @@ def test_initialisation_reaches_every_branch(tmp_path):
     """From the recognizer's init_weights, which the Runner calls."""
     configs = dict(video=SLOWFAST, flow=SLOWONLY, audio=AUDIO)
     expected = {}
-    for (m, config), (_, write) in zip(configs.items(), FILES.values(),
-                                       strict=True):
+    for m, (_, write) in zip(configs, FILES.values(), strict=True):
         expected[m] = write(tmp_path / f'{m}.pth')
     model = MultiModalRecognizer(
         branches={
