@@ -130,8 +130,8 @@ def _read_pickle(path: str) -> Iterable[dict]:
         unpickler = _restricted_unpickler()
     except ImportError as error:
         raise ImportError(
-            f'{path} is a pickled pandas DataFrame: install pandas, or save '
-            'the same columns as a .csv beside it') from error
+            f'{path} is a pickled pandas DataFrame: run `pip install pandas`, '
+            'or save the same columns as a .csv in its place') from error
     with open(path, 'rb') as file:
         try:
             frame = unpickler(file, path).load()

@@ -1,5 +1,6 @@
 import os
 import pickle
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -39,6 +40,7 @@ class Runs:
     'MBCD_ANNOTATIONS to the folder that holds their folder')
 @pytest.mark.parametrize('name', COUNTS)
 def test_class_counts_of_the_real_files(name):
+    pytest.importorskip('pandas')
     rows = read_annotations(str(FOLDER / f'{name}.pkl'))
     counts = Counter(row['verb_class'] for row in rows)
     assert [counts[label] for label in range(8)] == COUNTS[name]
@@ -142,6 +144,14 @@ def test_pickle_of_another_thing(tmp_path):
     path = tmp_path / 'D1_train.pkl'
     path.write_bytes(pickle.dumps([1, 2]))
     with pytest.raises(ValueError, match='DataFrame, got list'):
+        read_annotations(str(path))
+
+
+def test_pickle_without_pandas(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'pandas', None)
+    path = tmp_path / 'D1_train.pkl'
+    path.touch()
+    with pytest.raises(ImportError, match='pip install pandas'):
         read_annotations(str(path))
 
 
