@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmaction.evaluation import top_k_accuracy
 from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
@@ -97,13 +96,24 @@ class MultiModalAccMetric(BaseMetric):
 
     def _accuracies(self, scores: list[np.ndarray],
                     labels: list[int]) -> dict[str, float]:
-        top = top_k_accuracy(scores, labels, self.topk)
         metrics = {
-            f'top{k}': float(v)
-            for k, v in zip(self.topk, top, strict=True)
+            f'top{k}': _top_k_accuracy(scores, labels, k)
+            for k in self.topk
         }
         metrics['mean1'] = _mean_class_accuracy(scores, labels)
         return metrics
+
+
+def _top_k_accuracy(scores: list[np.ndarray], labels: list[int],
+                    k: int) -> float:
+    """Share of the clips whose label is among the k highest scores.
+
+    Of equal scores the first class wins, as in ``pred_label``; in MMAction2's
+    function the last one does.
+    """
+    ranked = np.argsort(-np.stack(scores), axis=1, kind='stable')[:, :k]
+    hits = (ranked == np.asarray(labels)[:, None]).any(axis=1)
+    return float(hits.mean())
 
 
 def _mean_class_accuracy(scores: list[np.ndarray],
@@ -124,5 +134,13 @@ def _to_numpy(score: Any) -> np.ndarray:
         raise TypeError('a score must be one tensor (K,), got a mapping with '
                         f'keys {list(score)}')
     if isinstance(score, torch.Tensor):
-        score = score.detach().cpu().numpy()
-    return np.asarray(score, dtype=np.float64)
+        score = score.detach().cpu().double().numpy()
+    score = np.asarray(score, dtype=np.float64)
+    if score.ndim != 1:
+        raise ValueError(
+            f'a score must be one tensor (K,), got shape {score.shape}: '
+            "heads with average_clips=None return every view's")
+    if np.isnan(score).any():
+        raise ValueError(f'a score holds nan: {score}; the model has '
+                         'diverged, or its checkpoint has')
+    return score
