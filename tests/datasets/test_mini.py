@@ -12,8 +12,12 @@ import pytest
 
 from mbcd_mmaction.datasets.mini import make_mini
 from mbcd_mmaction.datasets.mini.motion import object_poses, optical_flow
-from mbcd_mmaction.datasets.mini.recipe import (CLASSES, DOMAINS, FLOW_BOUND,
-                                                SPLITS)
+from mbcd_mmaction.datasets.mini.recipe import (
+    CLASSES,
+    DOMAINS,
+    FLOW_BOUND,
+    SPLITS,
+)
 from mbcd_mmaction.datasets.mini.write import COLUMNS, SPLITS_DIR, STAMP_NAME
 
 NUM_CLIPS = dict(train=16, test=8)

@@ -93,14 +93,17 @@ def test_resumed_training_sees_what_an_unbroken_run_sees(
     assert other[0] != unbroken[0]
 
 
-def test_two_workers_draw_apart(tiny_root, tmp_path, monkeypatch):
-    """Both read the same clip: their crops and noise must differ."""
+@pytest.mark.parametrize('num_workers', [0, 2])
+def test_epochs_and_workers_draw_apart(tiny_root, tmp_path, monkeypatch,
+                                       num_workers):
+    """All read one clip: only their draws can tell the samples apart."""
     monkeypatch.setattr(
         EpicKitchensDataset, 'get_data_info',
         lambda self, idx, get=EpicKitchensDataset.get_data_info: get(self, 0))
-    first = train(tiny_root, tmp_path / 'a', 1, num_workers=2)[0]
-    noise = [value for seen in first for value in seen[2:4]]
-    assert len(noise) == 4 == len(set(noise))
+    epochs = train(tiny_root, tmp_path / 'a', 2, num_workers)
+    noise = [value for epoch in epochs.values() for seen in epoch
+             for value in seen[2:4]]
+    assert len(noise) == 8 == len(set(noise))
 
 
 def test_seed_epoch_and_rank_all_count(monkeypatch):

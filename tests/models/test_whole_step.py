@@ -2,8 +2,14 @@
 import oracle
 import pytest
 import torch
-from toy import FixedMask, grads_of, make_batch, make_recognizer, our_name
-from toy import total_of
+from toy import (
+    FixedMask,
+    grads_of,
+    make_batch,
+    make_recognizer,
+    our_name,
+    total_of,
+)
 
 from mbcd_mmaction.models import (
     Distiller,
