@@ -33,12 +33,12 @@ class Recorder(Hook):
 def plain_erm(runner, unimodal):
     """ERM by hand on the runner's own model, data and seeds."""
     model = runner.model
-    runner.train_loop  # builds the loader
+    loop = runner.train_loop  # builds the loader
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     model.train()
     from mbcd_mmaction.engine.hooks import EpochSeedHook
     for epoch in range(2):
-        runner.train_loop._epoch = epoch
+        loop._epoch = epoch
         EpochSeedHook().before_train_epoch(runner)
         runner.train_dataloader.sampler.set_epoch(epoch)
         for batch in runner.train_dataloader:
@@ -101,7 +101,6 @@ def test_trunk_runs_once_a_step(tmp_path):
     count = Recorder(lambda r: {
         m: b.backbone.trunk_calls for m, b in r.model.branches.items()})
     runner = make_runner(tmp_path, [*MBCD, count], epochs=1, **MBCD_MODEL)
-    runner.val_loop  # validation follows the last step
     runner.train()
     assert count.answers == [dict.fromkeys(DIMS, i + 1) for i in range(3)]
 
