@@ -74,10 +74,11 @@ setup(
         'mmaction2==1.2.*',
         'importlib_metadata',  # mmaction2 imports it and does not declare it
         'decord>=0.6',
-        'av>=10',
+        'av>=12',
         'librosa>=0.10',
         'soundfile>=0.12',
         'soxr>=0.3',
+        'pandas>=1.5',  # EPIC-Kitchens' annotations are pickled DataFrames
     ],
     extras_require={
         'lite': ['mmcv-lite>=2.0,<2.2'],

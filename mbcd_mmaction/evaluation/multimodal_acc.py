@@ -19,7 +19,7 @@ class MultiModalAccMetric(BaseMetric):
     clips; the key for ``save_best``), ``acc/video/top1`` (a modality),
     ``acc/D2/top1`` (a domain), ``acc/D2/video/top1`` (both), and
     ``acc/num_clips``, ``acc/num_skipped``. A clip that could not be read and
-    was skipped counts in the last alone. All values are Python numbers.
+    was skipped counts in the last alone. All values are Python floats.
 
     Args:
         topk (Sequence[int]): The k of top-k. Defaults to (1, ).
@@ -75,8 +75,8 @@ class MultiModalAccMetric(BaseMetric):
             own = [r for r in read if r['domain'] == domain]
             metrics.update((f'{domain}/{name}', value)
                            for name, value in self._scores_of(own).items())
-        metrics['num_clips'] = len(read)
-        metrics['num_skipped'] = skipped
+        metrics['num_clips'] = float(len(read))
+        metrics['num_skipped'] = float(skipped)
         return metrics
 
     def _scores_of(self, results: list[dict]) -> dict[str, float]:
