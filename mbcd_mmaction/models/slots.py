@@ -33,7 +33,8 @@ class LookAhead:
         sync_inner_grad (bool): Average inner gradients over the processes.
             Defaults to True.
         loss_scale (Callable, optional): Returns the factor that keeps
-            half-precision inner gradients from vanishing.
+            half-precision inner gradients from vanishing. Where it makes
+            them overflow, that step does not look ahead.
     """
 
     def __init__(self,
@@ -93,13 +94,33 @@ class LookAhead:
         flat = {(modality, name): param
                 for modality, named in params.items()
                 for name, param in named.items()}
-        grads = inner_gradients(loss, flat, create_graph, self.loss_scale())
+        scale = self.loss_scale()
+        grads = inner_gradients(loss, flat, create_graph, scale)
         if self.sync_inner_grad:
             grads = average_across_ranks(grads, differentiable=create_graph)
+        if scale != 1.0:
+            grads = _zero_if_overflowed(grads)
         nested: dict[str, dict[str, Tensor]] = {m: {} for m in params}
         for (modality, name), grad in grads.items():
             nested[modality][name] = grad
         return nested
+
+
+def _zero_if_overflowed(
+        grads: dict[tuple[str, str], Tensor]) -> dict[tuple[str, str], Tensor]:
+    """The gradients, or zeros if a loss scale drove one out of range.
+
+    A scaler tries scales that are too large on purpose, and skips the step.
+    The forward pass at fast weights of nan would come before that, and would
+    leave nan in BatchNorm's running statistics for good.
+    """
+    if not grads:
+        return grads
+    finite = torch.stack([g.isfinite().all() for g in grads.values()]).all()
+    return {
+        name: torch.where(finite, grad, torch.zeros_like(grad))
+        for name, grad in grads.items()
+    }
 
 
 class Distiller:
