@@ -7,6 +7,7 @@ from mmengine.dist import all_reduce, get_world_size
 from mmengine.hooks import EMAHook
 from mmengine.hooks.hook import DATA_BATCH
 from mmengine.runner import Runner
+from torch import nn
 
 from ...models.averaged_model import WeightAverageTeacher
 from ...models.slots import Distiller
@@ -66,12 +67,22 @@ class WATeacherDistillHook(EMAHook):
             warmup=ema_warmup,
             update_buffers=update_buffers)
         self.distiller: Distiller | None = None
+        self.src_model: nn.Module | None = None
+        self.teacher_in_place = False
 
     def before_run(self, runner: Runner) -> None:
-        """Build the teacher; what is frozen is shared, not copied."""
-        self.src_model = unwrap(runner.model)
-        self.ema_model = WeightAverageTeacher(self.src_model,
-                                              **self.teacher_cfg)
+        """Build the teacher; what is frozen is shared, not copied.
+
+        MMEngine calls this before each of train, val and test: a test that
+        follows training finds the teacher of that training.
+        """
+        model = unwrap(runner.model)
+        if self.src_model is model:
+            self._place_student()
+            return
+        self.src_model = model
+        self.ema_model = WeightAverageTeacher(model, **self.teacher_cfg)
+        self.teacher_in_place = False
 
     def before_train(self, runner: Runner) -> None:
         """Start from the student, initialised by now, and fill the slot."""
@@ -95,6 +106,7 @@ class WATeacherDistillHook(EMAHook):
                           batch_idx: int,
                           data_batch: DATA_BATCH = None) -> None:
         """Set the ramp of the distillation weight."""
+        self._place_student()
         if self.distiller is not None and self.distill_warmup_epochs > 0:
             length = len(runner.train_dataloader) * self.distill_warmup_epochs
             self.distiller.ramp = min(1.0, runner.iter / length)
@@ -139,10 +151,54 @@ class WATeacherDistillHook(EMAHook):
                     'ema_state_dict; resume with the config that wrote it')
         super().after_load_checkpoint(runner, checkpoint)
 
+    def before_val_epoch(self, runner: Runner) -> None:
+        """The teacher predicts."""
+        self._place_teacher()
+
+    def after_val_epoch(self,
+                        runner: Runner,
+                        metrics: dict[str, float] | None = None) -> None:
+        """The student trains on."""
+        self._place_student()
+
+    def before_test_epoch(self, runner: Runner) -> None:
+        """The teacher predicts."""
+        self._place_teacher()
+
+    def after_test_epoch(self,
+                         runner: Runner,
+                         metrics: dict[str, float] | None = None) -> None:
+        """Leave the model as it was found."""
+        self._place_student()
+
+    def before_save_checkpoint(self, runner: Runner,
+                               checkpoint: dict) -> None:
+        """Save the teacher as ``state_dict``, the student beside it."""
+        if not self.teacher_in_place:
+            super().before_save_checkpoint(runner, checkpoint)
+            return
+        # an error stopped a validation: state_dict is the teacher's already
+        checkpoint['ema_state_dict'] = self.ema_model.state_dict()
+
+    def _place_teacher(self) -> None:
+        """Give the model the teacher's weights, if it has them not yet."""
+        if not self.teacher_in_place:
+            self._swap_ema_parameters()
+
+    def _place_student(self) -> None:
+        """Give the model its own weights back.
+
+        An error during validation leaves the teacher's in place; whatever
+        comes next begins here.
+        """
+        if self.teacher_in_place:
+            self._swap_ema_parameters()
+
     def _swap_ema_parameters(self) -> None:
         """Exchange teacher and student: pointers move, not numbers."""
         with torch.no_grad():
             self.ema_model.swap_with(self.src_model)
+        self.teacher_in_place = not self.teacher_in_place
 
     def _check_names(self) -> None:
         """Refuse weights for terms that do not exist."""
