@@ -14,7 +14,14 @@ from .branch import Branch
 from .modality_dropout import BaseModalityDropout
 from .slots import Distiller, LookAhead
 from .stages import Features
-from .views import Presence, flatten_views, labels_of, repeat_views
+from .views import (
+    Presence,
+    check_complete,
+    check_known,
+    flatten_views,
+    labels_of,
+    repeat_views,
+)
 
 __all__ = ['MultiModalRecognizer']
 
@@ -75,6 +82,7 @@ class MultiModalRecognizer(BaseModel):
         self.unimodal_loss_weight = float(unimodal_loss_weight)
         self.update_bn_at_fast_weights = update_bn_at_fast_weights
         self.test_modalities = test_modalities
+        check_known(test_modalities or (), self.modalities)
         defaults = dict(
             trunk_norm=trunk_norm, train_layer_norm=train_layer_norm)
         self.branches = ModuleDict({
@@ -141,6 +149,7 @@ class MultiModalRecognizer(BaseModel):
             dict[str, Tensor]: Losses ``loss_*``, which the host sums, and
             scalars to log.
         """
+        check_complete(data_samples, self.modalities)
         views, num_views = flatten_views(self._of_ours(inputs))
         labels = labels_of(data_samples).repeat_interleave(num_views)
         # step 1: the frozen trunks, once
@@ -332,8 +341,10 @@ class MultiModalRecognizer(BaseModel):
         self, unimodal_logits: Mapping[str, Tensor]
     ) -> tuple[dict[str, Tensor] | None, dict[str, Tensor]]:
         """Eq. 2-4: masks (None without dropout) and scalars to log."""
-        ratio = dominance_ratio(confidence(unimodal_logits))
-        log = {f'dominance_ratio_{m}': v for m, v in ratio.items()}
+        scores = confidence(unimodal_logits)
+        log = {f'confidence_{m}': v for m, v in scores.items()}
+        log.update((f'dominance_ratio_{m}', v)
+                   for m, v in dominance_ratio(scores).items())
         if self.modality_dropout is None:
             return None, log
         mask, probs = self.modality_dropout.keep_mask(unimodal_logits)
@@ -372,4 +383,7 @@ def _check_modalities(modalities: Sequence[str] | None,
     if 'fused' in names:
         raise ValueError("'fused' names the fused output: call the modality "
                          'something else')
+    if any('loss' in m for m in names):
+        raise ValueError("the host sums every log entry with 'loss' in its "
+                         f'name: call the modalities {names} something else')
     return names

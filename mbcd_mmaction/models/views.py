@@ -5,7 +5,10 @@ import torch
 from mmaction.utils import SampleList
 from torch import Tensor
 
-__all__ = ['Presence', 'flatten_views', 'labels_of', 'repeat_views']
+__all__ = [
+    'Presence', 'check_complete', 'check_known', 'flatten_views', 'labels_of',
+    'repeat_views'
+]
 
 
 def flatten_views(
@@ -50,6 +53,29 @@ def labels_of(data_samples: SampleList) -> Tensor:
     return torch.cat([label.reshape(1) for label in labels])
 
 
+def check_known(wanted: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse modalities that the model does not have (ValueError)."""
+    unknown = [m for m in wanted if m not in known]
+    if unknown:
+        raise ValueError(f'unknown modalities {unknown}: the model has '
+                         f'{list(known)}')
+
+
+def check_complete(data_samples: SampleList,
+                   modalities: Sequence[str]) -> None:
+    """Refuse to train on clips whose ``modality_mask`` says one is absent.
+
+    The zeros that stand for it would be learnt from as if they were data.
+    """
+    for sample in data_samples:
+        mask = sample.get('modality_mask') or {}
+        absent = [m for m in modalities if not mask.get(m, True)]
+        if absent:
+            raise ValueError(
+                f'training needs every modality of {list(modalities)}: clip '
+                f'{sample.get("clip_id", "")!r} lacks {absent}')
+
+
 class Presence:
     """Which modalities predict, for the batch and for each clip.
 
@@ -69,10 +95,7 @@ class Presence:
                  inputs: Mapping[str, Tensor],
                  data_samples: SampleList | None,
                  wanted: Sequence[str] | None = None) -> None:
-        unknown = [m for m in wanted or () if m not in known]
-        if unknown:
-            raise ValueError(f'unknown modalities {unknown}: the model has '
-                             f'{list(known)}')
+        check_known(wanted or (), known)
         self.modalities = [
             m for m in known if m in inputs and (not wanted or m in wanted)
         ]

@@ -1,5 +1,4 @@
 """Which weights are where: after training, errors and repeated runs."""
-import gc
 import weakref
 
 import pytest
@@ -145,7 +144,7 @@ def test_an_error_in_training_empties_the_slots_on_the_next_run(tmp_path):
 
 
 def test_nothing_of_a_step_outlives_it(tmp_path):
-    """No graph, feature or fast weight is kept until the next step."""
+    """Features and graphs are gone before the next step, at once."""
     kept = []
 
     class Watch(Hook):
@@ -166,7 +165,6 @@ def test_nothing_of_a_step_outlives_it(tmp_path):
             model.fuse = watched
 
         def before_train_iter(self, runner, batch_idx, data_batch=None):
-            gc.collect()
             assert not [r for r in kept if r() is not None]
             self.count = len(kept)
 
@@ -175,5 +173,5 @@ def test_nothing_of_a_step_outlives_it(tmp_path):
         kept.clear()
         hooks = (dict(type='GradientConsistencyHook', inner_lr=.1,
                       order=order), MBCD[1], watch)
-        make_runner(tmp_path / order, hooks, epochs=2, **MBCD_MODEL).train()
-        assert watch.count > 10
+        make_runner(tmp_path / order, hooks, epochs=1, **MBCD_MODEL).train()
+        assert watch.count > 5
