@@ -62,6 +62,12 @@ class GradientConsistencyHook(Hook):
                 'GradientConsistencyHook looks ahead on the uni-modal '
                 'losses: set unimodal_loss_weight > 0 in the model')
         check_no_reentrant_checkpoint(model)
+        if self.slot.order != 'first' and (
+                runner.cfg.get('compile') not in (None, False)):
+            raise ValueError(
+                f'order={self.slot.order!r} differentiates twice, which '
+                'compiled code cannot (torch.compile with aot_autograd): '
+                "use order='first' or leave `compile` out of the config")
         self.slot.loss_scale = lambda: _loss_scale(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:
