@@ -2,20 +2,23 @@
 from types import SimpleNamespace
 
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.optim import OptimWrapper
 from toy import make_recognizer
 from toy_runner import DIMS
 
+from mbcd_mmaction.engine import CPUAmpOptimWrapper
 from mbcd_mmaction.engine.hooks import GradientConsistencyHook
 from mbcd_mmaction.models import MultiModalRecognizer
 
 
-def start(model=None, order='first', **cfg):
+def start(model=None, order='first', optim_wrapper=None, **cfg):
     """The hook's check before training, without a Runner."""
     hook = GradientConsistencyHook(inner_lr=0.1, order=order)
     hook.before_train(SimpleNamespace(
         model=model or make_recognizer(DIMS), cfg=Config(cfg),
-        optim_wrapper=SimpleNamespace()))
+        optim_wrapper=optim_wrapper))
     return hook
 
 
@@ -27,6 +30,17 @@ def test_differentiating_twice_cannot_be_compiled(order, compiled):
     start(order='first', compile=compiled)
     start(order=order, compile=False)
     start(order=order)
+
+
+@pytest.mark.parametrize('order', ['second', 'penalty'])
+def test_differentiating_twice_in_bfloat16_on_the_cpu(order):
+    """oneDNN's convolution reads memory there that nobody wrote."""
+    model = make_recognizer(DIMS)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(ValueError, match='bfloat16'):
+        start(model, order, CPUAmpOptimWrapper(optimizer=optimizer))
+    start(model, 'first', CPUAmpOptimWrapper(optimizer=optimizer))
+    start(model, order, OptimWrapper(optimizer))
 
 
 def test_checkpointed_activations_in_a_trained_stage():

@@ -5,6 +5,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from ...models.slots import LookAhead, check_no_reentrant_checkpoint
+from ..optim_wrappers import CPUAmpOptimWrapper
 
 __all__ = ['GradientConsistencyHook']
 
@@ -62,12 +63,8 @@ class GradientConsistencyHook(Hook):
                 'GradientConsistencyHook looks ahead on the uni-modal '
                 'losses: set unimodal_loss_weight > 0 in the model')
         check_no_reentrant_checkpoint(model)
-        if self.slot.order != 'first' and (
-                runner.cfg.get('compile') not in (None, False)):
-            raise ValueError(
-                f'order={self.slot.order!r} differentiates twice, which '
-                'compiled code cannot (torch.compile with aot_autograd): '
-                "use order='first' or leave `compile` out of the config")
+        if self.slot.order != 'first':
+            _check_second_derivatives(runner, self.slot.order)
         self.slot.loss_scale = lambda: _loss_scale(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:
@@ -88,6 +85,21 @@ class GradientConsistencyHook(Hook):
 def unwrap(model):
     """The recognizer itself, out of a DDP wrapper."""
     return model.module if is_model_wrapper(model) else model
+
+
+def _check_second_derivatives(runner: Runner, order: str) -> None:
+    """Refuse what PyTorch cannot differentiate twice."""
+    if runner.cfg.get('compile') not in (None, False):
+        raise ValueError(
+            f'order={order!r} differentiates twice, which compiled code '
+            "cannot (torch.compile with aot_autograd): use order='first' or "
+            'leave `compile` out of the config')
+    if isinstance(runner.optim_wrapper, CPUAmpOptimWrapper):
+        raise ValueError(
+            f'order={order!r} differentiates twice, and in bfloat16 on the '
+            "CPU PyTorch's second derivative of a 3D convolution holds "
+            "random numbers and nan: use order='first', or train in float32 "
+            'or on a GPU')
 
 
 def _loss_scale(runner: Runner) -> float:
