@@ -77,10 +77,9 @@ def test_a_nan_without_a_scaler_is_not_hidden():
     assert losses['loss_cls'].isnan()
 
 
-@pytest.mark.parametrize('order', ['first', 'second', 'penalty'])
-def test_bfloat16(order):
-    totals, model, teacher, _ = take_steps(torch.bfloat16, order)
-    expected, _, _, _ = take_steps(None, order)
+def test_bfloat16():
+    totals, model, teacher, _ = take_steps(torch.bfloat16)
+    expected, _, _, _ = take_steps(None)
     assert totals == pytest.approx(expected, rel=3e-2)
     assert totals != expected
     assert all_finite(model) and all_finite(teacher.module)
