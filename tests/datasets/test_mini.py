@@ -241,6 +241,8 @@ def test_failure_leaves_no_finished_set(tmp_path, monkeypatch):
         with pytest.raises(OSError, match='disk full'):
             make_tiny(tmp_path / 'mini')
     assert not (tmp_path / 'mini' / SPLITS_DIR).exists()
+    stamp = json.loads((tmp_path / 'mini' / STAMP_NAME).read_text())
+    assert stamp['complete'] is False
     make_tiny(tmp_path / 'mini')
     assert (tmp_path / 'mini' / SPLITS_DIR).is_dir()
 

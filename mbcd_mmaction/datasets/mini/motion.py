@@ -88,6 +88,10 @@ def object_poses(label: int, camera: Camera, num_frames: int,
     poses[:, 1] = pose.get('y', 0) * extent
     poses[:, 2] = np.exp(pose.get('grow', 0) * extent)
     poses[:, 3] = pose.get('turn', 0) * extent
+    slant = np.deg2rad(camera.slant)
+    turned = np.array([[np.cos(slant), -np.sin(slant)],
+                       [np.sin(slant), np.cos(slant)]])
+    poses[:, :2] = poses[:, :2] @ turned.T * (1, camera.squash)
     wobble = rng.normal(0, .25, (num_frames, 2))
     poses[:, :2] += wobble + rng.uniform(-7, 7, 2)
     return poses

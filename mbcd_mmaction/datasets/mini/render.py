@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 
 from .motion import camera_path, object_poses
+from .plan import RecordingPlan
 from .recipe import (
     CLASSES,
     COLOUR_MATCH,
@@ -16,7 +17,6 @@ from .recipe import (
     SHAPE_MATCH,
     SHAPES,
     Look,
-    RecordingPlan,
 )
 
 _MARGIN = 16
@@ -146,7 +146,7 @@ def _scene(look: Look, ground: np.ndarray, label: int,
     _add_prop(scene, PROPS[_drawn(rng, look.props[label], PROP_MATCH)], rng)
     for _ in range(look.clutter):
         thing = _sprite(SHAPES[rng.integers(0, 8)],
-                        _rgb(rng.uniform(0, 360), rng.uniform(.2, .7), .8),
+                        _rgb(rng.uniform(0, 360), rng.uniform(.1, .4), .8),
                         rng)
         x, y = rng.uniform(_MARGIN, FRAME_SIZE + _MARGIN, 2)
         scene = _paste(scene, thing, x, y, rng.uniform(9, 13),
@@ -158,7 +158,7 @@ def _things(look: Look, label: int,
             rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Sprites of the object and of the hand."""
     hue = 45. * _drawn(rng, look.colours[label], COLOUR_MATCH)
-    colour = _rgb(hue + rng.normal(0, 8), rng.uniform(*look.saturation),
+    colour = _rgb(hue + rng.normal(0, 6), rng.uniform(*look.saturation),
                   rng.uniform(.7, 1.))
     usual = SHAPES.index(CLASSES[label].shape)
     shape = SHAPES[_drawn(rng, usual, SHAPE_MATCH)]
@@ -193,7 +193,7 @@ def render_clip(plan: RecordingPlan, position: int, num_frames: int,
     look, rng = domain.look, plan.generator(1, position)
     scene = _scene(look, ground, label, rng)
     thing, hand = _things(look, label, rng)
-    size = rng.uniform(18, 24)
+    size = rng.uniform(23, 30)
     covered = rng.random() < COVERED
     grip = rng.uniform(-2, 2, 2) if covered else size * np.array(
         [rng.choice([-1, 1]) * rng.uniform(.2, .5), rng.uniform(.4, .6)])

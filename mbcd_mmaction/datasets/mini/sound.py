@@ -1,15 +1,15 @@
 """Sound of the mini set: events of the actions, room and microphone."""
-
 import numpy as np
 from scipy import signal
 
+from .plan import RecordingPlan
 from .recipe import (
     CLASSES,
     DOMAINS,
     OFF_MIC,
     SAMPLE_RATE,
+    VISITOR,
     Microphone,
-    RecordingPlan,
 )
 
 _Rng = np.random.Generator
@@ -59,12 +59,12 @@ def _swept(length: float, pitch: float, rng: _Rng, breath: float,
 
 
 def _swish(length: float, pitch: float, rng: _Rng) -> np.ndarray:
-    return _swept(length, pitch, rng, rng.uniform(.5, .9), (350, 650),
+    return _swept(length, pitch, rng, rng.uniform(.35, .9), (350, 650),
                   (1.4, 2.6))
 
 
 def _creak(length: float, pitch: float, rng: _Rng) -> np.ndarray:
-    return _swept(length, pitch, rng, rng.uniform(.1, .6), (250, 550),
+    return _swept(length, pitch, rng, rng.uniform(.1, .65), (250, 550),
                   (1.2, 2.))
 
 
@@ -83,11 +83,11 @@ def _bumps(length: float, pitch: float, rng: _Rng, hertz: tuple[float, float],
 
 
 def _thud(length: float, pitch: float, rng: _Rng) -> np.ndarray:
-    return _bumps(length, pitch, rng, (120, 300), (.05, .5))
+    return _bumps(length, pitch, rng, (120, 380), (.05, .6))
 
 
 def _knock(length: float, pitch: float, rng: _Rng) -> np.ndarray:
-    return _bumps(length, pitch, rng, (220, 520), (.3, 1.))
+    return _bumps(length, pitch, rng, (200, 520), (.2, 1.))
 
 
 def _water(length: float, pitch: float, rng: _Rng) -> np.ndarray:
@@ -95,7 +95,8 @@ def _water(length: float, pitch: float, rng: _Rng) -> np.ndarray:
     low = rng.uniform(500, 1200) * pitch
     noise = _band_noise(len(time), low, rng.uniform(2.5, 5) * low, rng)
     rate = rng.uniform(2.5, 5.)
-    swell = 1 + .7 * np.sin(2 * np.pi * (rate * time + rng.random()))
+    depth = rng.uniform(.15, .9)
+    swell = 1 + depth * np.sin(2 * np.pi * (rate * time + rng.random()))
     return .5 * noise * swell
 
 
@@ -106,7 +107,7 @@ def _filling(length: float, pitch: float, rng: _Rng) -> np.ndarray:
     hertz = rng.uniform(500, 900) * pitch * rng.uniform(1.3, 2.2)**(
         time / length)
     gurgle = np.sin(2 * np.pi * np.cumsum(hertz) / SAMPLE_RATE)
-    return .4 * noise + rng.uniform(.15, .6) * gurgle
+    return .4 * noise + rng.uniform(.05, .5) * gurgle
 
 
 def _train(length: float, rate: float, piece, rng: _Rng) -> np.ndarray:
@@ -121,7 +122,7 @@ def _train(length: float, rate: float, piece, rng: _Rng) -> np.ndarray:
 def _chops(length: float, pitch: float, rng: _Rng) -> np.ndarray:
     low, fall = rng.uniform(600, 1300) * pitch, rng.uniform(60, 250)
     tone = rng.uniform(500, 1400) * pitch
-    bright = rng.uniform(0, .5)
+    bright = rng.uniform(0, .8)
 
     def piece() -> np.ndarray:
         hit = _band_noise(1600, low, 4 * low, rng) * np.exp(
@@ -133,7 +134,7 @@ def _chops(length: float, pitch: float, rng: _Rng) -> np.ndarray:
 
 def _taps(length: float, pitch: float, rng: _Rng) -> np.ndarray:
     tone, fall = rng.uniform(900, 1900) * pitch, rng.uniform(.015, .06)
-    dull = rng.uniform(0, .6)
+    dull = rng.uniform(0, .9)
 
     def piece() -> np.ndarray:
         hit = _ring(.25, (tone, 2.7 * tone), fall, rng)
@@ -174,6 +175,13 @@ def _in_room(sound: np.ndarray, mic: Microphone, rng: _Rng) -> np.ndarray:
     return 10**(mic.gain_db / 20) * .12 * signal.sosfilt(filt, sound)
 
 
+def _event(label: int, length: float, level: float, mic: Microphone,
+           rng: _Rng) -> np.ndarray:
+    """The sound of an action at a level in decibels."""
+    track = _EVENTS[CLASSES[label].sound](length, mic.pitch, rng)
+    return 10**(level / 20) * track / np.sqrt((track**2).mean() + 1e-9)
+
+
 def render_recording(plan: RecordingPlan) -> np.ndarray:
     """Render the sound of a whole recording.
 
@@ -187,13 +195,16 @@ def render_recording(plan: RecordingPlan) -> np.ndarray:
     num = -(-plan.num_frames * SAMPLE_RATE // rate)
     sound = np.zeros(num)
     for position, clip in enumerate(plan.clips):
-        rng = plan.generator(3, position)
-        event = _EVENTS[CLASSES[clip.label].sound](
-            clip.num_frames / rate, mic.pitch, rng)
-        event = event / np.sqrt((event**2).mean() + 1e-9)
-        level = rng.normal(0, 2.5)
+        rng, length = plan.generator(3, position), clip.num_frames / rate
+        level = rng.normal(0, 3)
         if rng.random() < OFF_MIC:
             level -= rng.uniform(14, 24)
-        _place(sound, 10**(level / 20) * event, clip.start_frame / rate)
+        tracks = [_event(clip.label, length, level, mic, rng)]
+        if rng.random() < VISITOR:
+            other = int(rng.integers(len(CLASSES)))
+            tracks.append(
+                _event(other, length, rng.uniform(-12, -4), mic, rng))
+        for track in tracks:
+            _place(sound, track, clip.start_frame / rate)
     sound = _in_room(sound, mic, plan.generator(4))
     return np.rint(32767 * np.clip(sound, -1, 1)).astype(np.int16)

@@ -13,14 +13,12 @@ from mmengine.utils import ProgressBar
 
 from .encode import write_sound, write_video
 from .motion import optical_flow
+from .plan import ClipPlan, RecordingPlan, plan_split
 from .recipe import (
     CLASSES,
     DOMAINS,
     RECIPE_VERSION,
     SPLITS,
-    ClipPlan,
-    RecordingPlan,
-    plan_split,
 )
 from .render import recording_ground, render_clip
 from .sound import render_recording
@@ -194,21 +192,25 @@ def make_mini(root: str | Path,
     root.mkdir(parents=True, exist_ok=True)
     _write_stamp(root, dict(wanted, complete=False))
     partial = root / _PARTIAL_DIR
-    for folder in (partial, splits):
-        if folder.exists():
-            shutil.rmtree(folder)
-    _write_all(partial, _make_plans(seed, dict(train=train_clips,
-                                               test=test_clips)),
-               workers or min(len(os.sched_getaffinity(0)) if hasattr(
-                   os, 'sched_getaffinity') else os.cpu_count() or 1, 8),
-               progress)
+    shutil.rmtree(partial, ignore_errors=True)
+    plans = _make_plans(seed, dict(train=train_clips, test=test_clips))
+    _write_all(partial, plans, workers or _num_cores(), progress)
+    shutil.rmtree(splits, ignore_errors=True)
     os.replace(partial, splits)
     _write_stamp(root, dict(wanted, complete=True, **_measure(splits)))
     return root
 
 
+def _num_cores() -> int:
+    """Cores that this process may use, at most 8."""
+    if hasattr(os, 'sched_getaffinity'):
+        return min(len(os.sched_getaffinity(0)), 8)
+    return min(os.cpu_count() or 1, 8)
+
+
 def _write_all(folder: Path, plans: dict[str, list[RecordingPlan]],
                workers: int, progress: bool) -> None:
+    """Write annotations and media of all recordings below a folder."""
     uid = 0
     for name, recordings in plans.items():
         domain, split = name.split('_')
