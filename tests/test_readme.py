@@ -44,5 +44,5 @@ def test_make_targets_exist():
 
 
 def test_initial_weights_in_a_short_average():
-    """The figure in 'Traps': .999 after 440 steps."""
-    assert f'{100 * 0.999**440:.0f} % initial weights' in TEXT
+    """The figure in 'Traps': .999 after 330 steps."""
+    assert f'{100 * 0.999**330:.0f} % initial weights' in TEXT

@@ -17,7 +17,7 @@ val_dataloader = dict(dataset=dict(domains=source_domains))
 test_dataloader = dict(dataset=dict(domains=target_domains))
 
 # Method: ERM (uni-modal heads are probes), validated and tested with the
-# averaged weights of Eq. 7; no distillation. 440 steps are too few for a
+# averaged weights of Eq. 7; no distillation. 330 steps are too few for a
 # decay of .999.
 model = dict(unimodal_loss_weight=0.0)
 custom_hooks = [

@@ -17,7 +17,7 @@ val_dataloader = dict(dataset=dict(domains=source_domains))
 test_dataloader = dict(dataset=dict(domains=target_domains))
 
 # Method: one line per component of the ablation table. The inner step goes
-# with the learning rate, the decay with the number of steps (440).
+# with the learning rate, the decay with the number of steps (330).
 model = dict(
     modality_dropout=dict(type='AdaptiveModalityDropout'))  # Eq. 2-4; None
 custom_hooks = [

@@ -1,13 +1,13 @@
 # The same families as at full size, narrow and shallow, for the mini set.
-# There are no pretrained weights for them, so the cut lies low: the stems are
-# random and frozen, everything above trains.
+# There are no pretrained weights for them, so nothing is frozen: -1 puts no
+# residual stage and no stem into the trunk.
 model = dict(
     type='MultiModalRecognizer',
     modalities=['video', 'flow', 'audio'],
     num_classes=8,
     branches=dict(
         video=dict(
-            trunk_stages=0,
+            trunk_stages=-1,
             backbone=dict(
                 type='mmaction.ResNet3dSlowFast',
                 pretrained=None,
@@ -38,7 +38,7 @@ model = dict(
                     pool1_stride_t=1,
                     zero_init_residual=False))),
         flow=dict(
-            trunk_stages=0,
+            trunk_stages=-1,
             backbone=dict(
                 type='mmaction.ResNet3dSlowOnly',
                 depth=18,
@@ -53,7 +53,7 @@ model = dict(
                 inflate=(0, 0, 1, 1),
                 zero_init_residual=False)),
         audio=dict(
-            trunk_stages=0,
+            trunk_stages=-1,
             backbone=dict(type='AudioResNet', depth=18, base_channels=16))),
     unimodal_head=dict(hidden_channels=128),
     fusion_head=dict(hidden_channels=128),

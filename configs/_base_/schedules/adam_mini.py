@@ -1,7 +1,7 @@
 # The mini set is small and its backbones start from random weights: a larger
 # step than at full size, for 16 clips each.
 train_cfg = dict(
-    type='EpochBasedTrainLoop', max_epochs=20, val_begin=1, val_interval=1)
+    type='EpochBasedTrainLoop', max_epochs=15, val_begin=1, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
