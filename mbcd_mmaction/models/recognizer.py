@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 import torch
 import torch.nn.functional as F
 from mmaction.registry import MODELS
-from mmaction.structures import ActionDataSample
 from mmaction.utils import SampleList
 from mmengine.model import BaseModel, ModuleDict
 from torch import Tensor, nn
@@ -12,14 +11,16 @@ from torch import Tensor, nn
 from ..functional import confidence, dominance_ratio
 from .branch import Branch
 from .modality_dropout import BaseModalityDropout
+from .presence import Presence
 from .slots import Distiller, LookAhead
 from .stages import Features
 from .views import (
-    Presence,
     check_complete,
     check_known,
+    check_modalities,
     flatten_views,
     labels_of,
+    of_modalities,
     repeat_views,
 )
 
@@ -77,7 +78,7 @@ class MultiModalRecognizer(BaseModel):
                  data_preprocessor: dict | None = None,
                  init_cfg: dict | None = None) -> None:
         super().__init__(data_preprocessor, init_cfg)
-        self.modalities = _check_modalities(modalities, branches)
+        self.modalities = check_modalities(modalities, branches)
         self.num_classes = num_classes
         self.unimodal_loss_weight = float(unimodal_loss_weight)
         self.update_bn_at_fast_weights = update_bn_at_fast_weights
@@ -150,7 +151,8 @@ class MultiModalRecognizer(BaseModel):
             scalars to log.
         """
         check_complete(data_samples, self.modalities)
-        views, num_views = flatten_views(self._of_ours(inputs))
+        views, num_views = flatten_views(
+            of_modalities(inputs, self.modalities))
         labels = labels_of(data_samples).repeat_interleave(num_views)
         # step 1: the frozen trunks, once
         trunk = self.run_trunk(views, passes=2 if self._looks_ahead else 1)
@@ -205,25 +207,19 @@ class MultiModalRecognizer(BaseModel):
         views, num_views = flatten_views(
             {m: inputs[m] for m in presence.modalities})
         embeddings, unimodal_logits = self._first_pass(self.run_trunk(views))
+        embeddings = presence.fill_absent(embeddings, {
+            m: branch.embed_dims
+            for m, branch in self.branches.items()
+        })
         mask = {m: repeat_views(x, num_views)
                 for m, x in presence.mask.items()}
-        fused = self.fuse(self._fill_absent(embeddings), mask)
-        num_samples = presence.num_samples
+        fused = self.fusion_head.average_views(
+            self.fuse(embeddings, mask), presence.num_samples)
         scores = {
-            m: self.unimodal_heads[m].average_views(logits, num_samples)
-            for m, logits in unimodal_logits.items()
+            m: self.unimodal_heads[m].average_views(x, presence.num_samples)
+            for m, x in unimodal_logits.items()
         }
-        fused_scores = self.fusion_head.average_views(fused, num_samples)
-        samples = data_samples or [
-            ActionDataSample() for _ in range(num_samples)
-        ]
-        for i, sample in enumerate(samples):
-            sample.set_pred_score(fused_scores[i])
-            sample.set_pred_label(fused_scores[i].argmax(-1))
-            sample.set_field(
-                {m: scores[m][i] for m in scores if presence.has(m, i)},
-                'modality_scores')
-        return samples
+        return presence.pack(data_samples, fused, scores)
 
     def extract_feat(self,
                      inputs: Mapping[str, Tensor],
@@ -235,7 +231,7 @@ class MultiModalRecognizer(BaseModel):
             stage (str): 'head' for fused logits (N * S, K), 'backbone' for
                 a dict of embeddings (N * S, D_k).
         """
-        views, _ = flatten_views(self._of_ours(inputs))
+        views, _ = flatten_views(of_modalities(inputs, self.modalities))
         trunk = self.run_trunk(views)
         embeddings = {m: self.branches[m](trunk[m]) for m in trunk}
         if stage == 'backbone':
@@ -350,40 +346,3 @@ class MultiModalRecognizer(BaseModel):
         mask, probs = self.modality_dropout.keep_mask(unimodal_logits)
         log.update((f'drop_prob_{m}', v) for m, v in probs.items())
         return mask, log
-
-    def _of_ours(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The inputs of the modalities in use, all of them required."""
-        missing = [m for m in self.modalities if m not in inputs]
-        if missing:
-            raise ValueError(f'inputs lack the modalities {missing}: got '
-                             f'{sorted(inputs)}, expected {self.modalities}')
-        return {m: inputs[m] for m in self.modalities}
-
-    def _fill_absent(
-            self, embeddings: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Zeros for modalities without input (they are masked anyway)."""
-        some = next(iter(embeddings.values()))
-        return {
-            m: embeddings[m] if m in embeddings else some.new_zeros(
-                (len(some), self.branches[m].embed_dims))
-            for m in self.modalities
-        }
-
-
-def _check_modalities(modalities: Sequence[str] | None,
-                      branches: Mapping[str, dict]) -> list[str]:
-    names = list(branches) if modalities is None else list(modalities)
-    unknown = [m for m in names if m not in branches]
-    if unknown:
-        raise ValueError(f'modalities must be keys of branches: got '
-                         f'{unknown}, branches has {sorted(branches)}')
-    if len(names) < 2 or len(set(names)) < len(names):
-        raise ValueError('expected at least two different modalities, got '
-                         f'{names}')
-    if 'fused' in names:
-        raise ValueError("'fused' names the fused output: call the modality "
-                         'something else')
-    if any('loss' in m for m in names):
-        raise ValueError("the host sums every log entry with 'loss' in its "
-                         f'name: call the modalities {names} something else')
-    return names

@@ -1,4 +1,4 @@
-"""Batches of clips with several views, and clips without a modality."""
+"""Batches of clips with several views, and the names of modalities."""
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -6,8 +6,8 @@ from mmaction.utils import SampleList
 from torch import Tensor
 
 __all__ = [
-    'Presence', 'check_complete', 'check_known', 'flatten_views', 'labels_of',
-    'repeat_views'
+    'check_complete', 'check_known', 'check_modalities', 'flatten_views',
+    'labels_of', 'of_modalities', 'repeat_views'
 ]
 
 
@@ -76,51 +76,40 @@ def check_complete(data_samples: SampleList,
                 f'{sample.get("clip_id", "")!r} lacks {absent}')
 
 
-class Presence:
-    """Which modalities predict, for the batch and for each clip.
+def of_modalities(inputs: Mapping[str, Tensor],
+                  modalities: Sequence[str]) -> dict[str, Tensor]:
+    """The inputs of the given modalities, all of them required."""
+    missing = [m for m in modalities if m not in inputs]
+    if missing:
+        raise ValueError(f'inputs lack the modalities {missing}: got '
+                         f'{sorted(inputs)}, expected {list(modalities)}')
+    return {m: inputs[m] for m in modalities}
+
+
+def check_modalities(modalities: Sequence[str] | None,
+                     branches: Mapping[str, dict]) -> list[str]:
+    """The modalities of a recognizer, in order.
 
     Args:
-        known (Sequence[str]): The recognizer's modalities.
-        inputs (Mapping[str, Tensor]): Modality to (N, S, C, ...).
-        data_samples (list[ActionDataSample], optional): With an optional
-            ``modality_mask``, modality to whether the clip has it.
-        wanted (Sequence[str], optional): The subset that predicts.
+        modalities (Sequence[str], optional): Some of the branches' names;
+            None for all.
+        branches (Mapping[str, dict]): The configured branches.
 
     Raises:
-        ValueError: If nothing is left to predict from, for some clip.
+        ValueError: For unknown, repeated, single or reserved names.
     """
-
-    def __init__(self,
-                 known: Sequence[str],
-                 inputs: Mapping[str, Tensor],
-                 data_samples: SampleList | None,
-                 wanted: Sequence[str] | None = None) -> None:
-        check_known(wanted or (), known)
-        self.modalities = [
-            m for m in known if m in inputs and (not wanted or m in wanted)
-        ]
-        if not self.modalities:
-            raise ValueError(
-                f'no modality to predict from: the model has {list(known)}, '
-                f'the inputs {sorted(inputs)}, asked for {wanted}')
-        some = inputs[self.modalities[0]]
-        self.num_samples = len(some)
-        self._rows = [
-            self._row(sample) for sample in data_samples or ()
-        ] or [set(self.modalities)] * self.num_samples
-        if not all(self._rows):
-            raise ValueError('a clip has none of the modalities '
-                             f'{self.modalities}: it cannot be predicted')
-        self.mask = {
-            m: some.new_tensor([[m in row] for row in self._rows],
-                               dtype=torch.float32)
-            for m in known
-        }
-
-    def has(self, modality: str, index: int) -> bool:
-        """Whether a modality of one clip predicts."""
-        return modality in self._rows[index]
-
-    def _row(self, sample) -> set[str]:
-        mask = sample.get('modality_mask') or {}
-        return {m for m in self.modalities if mask.get(m, True)}
+    names = list(branches) if modalities is None else list(modalities)
+    unknown = [m for m in names if m not in branches]
+    if unknown:
+        raise ValueError(f'modalities must be keys of branches: got '
+                         f'{unknown}, branches has {sorted(branches)}')
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise ValueError('expected at least two different modalities, got '
+                         f'{names}')
+    if 'fused' in names:
+        raise ValueError("'fused' names the fused output: call the modality "
+                         'something else')
+    if any('loss' in m for m in names):
+        raise ValueError("the host sums every log entry with 'loss' in its "
+                         f'name: call the modalities {names} something else')
+    return names

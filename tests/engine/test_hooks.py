@@ -209,6 +209,22 @@ def test_epochs_of_the_look_ahead(tmp_path):
     assert runner.model.lookahead is None
 
 
+def test_teacher_copies_until_its_start_epoch(tmp_path):
+
+    def gap(runner):
+        hook = next(h for h in runner.hooks if hasattr(h, 'ema_model'))
+        student = runner.model.state_dict()
+        return sum(
+            float((t - student[n]).abs().sum())
+            for n, t in hook.ema_model.module.state_dict().items())
+
+    gaps = Recorder(gap)
+    hook = dict(type='WATeacherDistillHook', ema_decay=0.9, start_epoch=1)
+    make_runner(tmp_path, [hook, gaps], epochs=2).train()
+    assert gaps.answers[:3] == [0, 0, 0]
+    assert all(value > 0 for value in gaps.answers[3:])
+
+
 def test_distillation_ramp(tmp_path):
     ramp = Recorder(lambda r: r.model.distiller.ramp)
     hook = dict(type='WATeacherDistillHook', distill_warmup_epochs=1.0)
@@ -288,7 +304,7 @@ def test_bad_look_ahead_settings(kwargs):
 
 @pytest.mark.parametrize('kwargs', [
     dict(ema_decay=1.0), dict(distill_weight=-1.0),
-    dict(distill_warmup_epochs=-1)
+    dict(distill_warmup_epochs=-1), dict(start_epoch=-1)
 ])
 def test_bad_teacher_settings(tmp_path, kwargs):
     with pytest.raises(ValueError):

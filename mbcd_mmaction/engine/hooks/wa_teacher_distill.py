@@ -23,7 +23,11 @@ class WATeacherDistillHook(EMAHook):
     The teacher predicts at validation and test, and stands in checkpoints
     as ``state_dict`` with the student as ``ema_state_dict`` (MMEngine's
     convention), so that a test needs no hook. ``load_from`` such a
-    checkpoint therefore starts a student from the teacher's weights.
+    checkpoint, or resuming it without this hook, therefore starts a student
+    from the teacher's weights.
+
+    In a recognizer with ``unimodal_loss_weight=0`` the uni-modal terms of
+    Eq. 8 reach the probes alone, not the encoders.
 
     Args:
         ema_decay (float): Weight on the past in Eq. 7, [0, 1). Defaults to
@@ -38,9 +42,8 @@ class WATeacherDistillHook(EMAHook):
             linearly over that many epochs. Defaults to 0.
         update_buffers (bool): Average BatchNorm's running statistics too;
             otherwise they are copied. Defaults to True.
-        begin_epoch (int): First epoch that averages, counted from 1 as in
-            EMAHook; until then the teacher is a copy of the student.
-            Defaults to 0.
+        start_epoch (int): First epoch that averages, counted from 0; until
+            then the teacher is a copy of the student. Defaults to 0.
     """
 
     def __init__(self,
@@ -49,16 +52,18 @@ class WATeacherDistillHook(EMAHook):
                  ema_warmup: bool = False,
                  distill_warmup_epochs: float = 0,
                  update_buffers: bool = True,
-                 begin_epoch: int = 0) -> None:
-        super().__init__('WeightAverageTeacher', begin_epoch=begin_epoch)
+                 start_epoch: int = 0) -> None:
+        super().__init__('WeightAverageTeacher')
         weights = (
             dict(distill_weight) if isinstance(distill_weight, Mapping) else
             {'every term': distill_weight})
         if any(w < 0 for w in weights.values()):
             raise ValueError(f'distill_weight must be >= 0, got {weights}')
-        if distill_warmup_epochs < 0:
-            raise ValueError('distill_warmup_epochs must be >= 0, got '
-                             f'{distill_warmup_epochs}')
+        if distill_warmup_epochs < 0 or start_epoch < 0:
+            raise ValueError(
+                'distill_warmup_epochs and start_epoch must be >= 0, got '
+                f'{distill_warmup_epochs} and {start_epoch}')
+        self.start_epoch = start_epoch
         self.distill_weight = distill_weight
         self.distills = any(w > 0 for w in weights.values())
         self.distill_warmup_epochs = distill_warmup_epochs
@@ -193,6 +198,10 @@ class WATeacherDistillHook(EMAHook):
         """
         if self.teacher_in_place:
             self._swap_ema_parameters()
+
+    def _ema_started(self, runner: Runner) -> bool:
+        """Whether this epoch averages."""
+        return runner.epoch >= self.start_epoch
 
     def _swap_ema_parameters(self) -> None:
         """Exchange teacher and student: pointers move, not numbers."""
