@@ -104,17 +104,7 @@ val_dataloader = dict(
         modalities=modalities,
         pipeline=test_pipeline,
         test_mode=True))
-test_dataloader = dict(
-    batch_size=16,
-    num_workers=4,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        split='test',
-        modalities=modalities,
-        pipeline=test_pipeline,
-        test_mode=True))
+test_dataloader = val_dataloader
 
 val_evaluator = dict(type='MultiModalAccMetric')
 test_evaluator = val_evaluator

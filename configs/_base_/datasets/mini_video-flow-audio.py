@@ -1,6 +1,7 @@
 # The generated mini set (docs/mini_set.md), in EPIC's layout and through the
 # same transforms at a small size.
-dataset_type = 'EpicKitchensDataset'
+_base_ = ['epic_video-flow-audio.py']
+
 data_root = 'data/mini'
 modalities = ['video', 'flow', 'audio']
 
@@ -80,40 +81,11 @@ test_pipeline = [
     dict(type='PackMultiModalInputs', collect_keys=modalities)
 ]
 
-# The experiments name their domains; see the protocol there.
 train_dataloader = dict(
-    batch_size=16,
     num_workers=1,
-    worker_init_fn=dict(type='mbcd_worker_init'),
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        split='train',
-        modalities=modalities,
-        pipeline=train_pipeline))
+    dataset=dict(data_root=data_root, pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=40,
     num_workers=1,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        split='test',
-        modalities=modalities,
-        pipeline=test_pipeline,
-        test_mode=True))
-test_dataloader = dict(
-    batch_size=40,
-    num_workers=1,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        split='test',
-        modalities=modalities,
-        pipeline=test_pipeline,
-        test_mode=True))
-
-val_evaluator = dict(type='MultiModalAccMetric')
-test_evaluator = val_evaluator
+    dataset=dict(data_root=data_root, pipeline=test_pipeline))
+test_dataloader = val_dataloader
