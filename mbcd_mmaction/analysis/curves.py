@@ -49,6 +49,8 @@ def plot_accuracy(runs: Mapping[str, Scalars],
 def plot_balance(runs: Mapping[str, Scalars], path: str | Path) -> None:
     """Dominance ratio (Eq. 3) and drop probability (Eq. 4) over steps.
 
+    Thin lines are single batches, thick ones the mean of five logged steps.
+
     Args:
         runs (Mapping[str, Scalars]): Title of a column to its training.
         path (str | Path): The picture, e.g. ``balance.png``.
@@ -58,19 +60,20 @@ def plot_balance(runs: Mapping[str, Scalars], path: str | Path) -> None:
         steps = [row['step'] for row in scalars.train]
         ratio, prob = axes[0][column], axes[1][column]
         for modality, colour in _modalities(scalars):
-            key = f'dominance_ratio_{modality}'
-            ratio.plot(steps, [row[key] for row in scalars.train],
-                       color=colour, label=modality)
-            key = f'drop_prob_{modality}'
-            if key in scalars.train[0]:
-                prob.plot(steps, [row[key] for row in scalars.train],
-                          color=colour)
+            for axis, name in ((ratio, 'dominance_ratio'),
+                               (prob, 'drop_prob')):
+                key = f'{name}_{modality}'
+                if key in scalars.train[0]:
+                    values = [row[key] for row in scalars.train]
+                    axis.plot(steps, values, color=colour, lw=.8, alpha=.4)
+                    axis.plot(steps, _running_mean(values), color=colour,
+                              lw=2, label=modality)
         if not prob.lines:
             prob.text(.5, .5, 'no modality dropout', ha='center',
                       transform=prob.transAxes)
         ratio.axhline(1, color='#888888', lw=.8, ls='--')
         ratio.set(title=title)
-        prob.set(xlabel='step', ylim=(-.02, 1))
+        prob.set(xlabel='step', ylim=(-.02, 1), xlim=ratio.get_xlim())
         for axis in (ratio, prob):
             axis.grid(alpha=.3)
     axes[0][0].set_ylabel('dominance ratio')
@@ -89,6 +92,14 @@ def _modalities(scalars: Scalars) -> Sequence[tuple[str, str]]:
     lead = 'dominance_ratio_'
     names = [k[len(lead):] for k in scalars.train[0] if k.startswith(lead)]
     return list(zip(names, np.resize(COLOURS, len(names)), strict=True))
+
+
+def _running_mean(values: Sequence[float], reach: int = 2) -> list[float]:
+    """The mean of each value and its neighbours, fewer at the ends."""
+    return [
+        float(np.mean(values[max(0, i - reach):i + reach + 1]))
+        for i in range(len(values))
+    ]
 
 
 def _panels(columns: int, rows: int):

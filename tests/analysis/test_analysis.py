@@ -3,7 +3,11 @@ import json
 
 import pytest
 
-from mbcd_mmaction.analysis.curves import plot_accuracy, plot_balance
+from mbcd_mmaction.analysis.curves import (
+    _running_mean,
+    plot_accuracy,
+    plot_balance,
+)
 from mbcd_mmaction.analysis.scalars import best_epoch, read_scalars
 from mbcd_mmaction.analysis.tables import (
     demo_table,
@@ -100,3 +104,10 @@ def test_pictures(tmp_path):
         picture = imread(tmp_path / name)[..., :3]
         assert picture.shape[1] > picture.shape[0] > 200
         assert picture.std() > 0.02  # something is drawn
+
+
+def test_running_mean():
+    values = [0, 5, 10, 15, 20, 25]
+    assert _running_mean(values) == [5, 7.5, 10, 15, 17.5, 20]
+    # a log shorter than the window, too
+    assert _running_mean([1.0, 2.0]) == [1.5, 1.5]
