@@ -18,7 +18,6 @@ import pytest
 import torch
 from mmengine.config import ConfigDict
 from mmengine.logging import HistoryBuffer, MessageHub
-from mmengine.utils import digit_version
 
 from mbcd_mmaction import compat
 from mbcd_mmaction.compat import (
@@ -257,12 +256,6 @@ def mmengine_checkpoint():
         param_schedulers=[dict(last_step=1)])
 
 
-needs_list = pytest.mark.skipif(
-    digit_version(torch.__version__) < digit_version('2.6.0'),
-    reason='this torch loads with weights_only=False')
-
-
-@needs_list
 class TestCheckpoints:
 
     def test_defect(self, tmp_path):
@@ -351,7 +344,6 @@ def eval_by_getattr(code):
     return Reduced(rebuild, evaluate, torch.Tensor, (code, ), {})
 
 
-@needs_list
 class TestMaliciousCheckpoints:
 
     @pytest.mark.parametrize('name', ['system', 'eval_by_getattr'])

@@ -67,10 +67,7 @@ def allow_checkpoint_globals() -> bool:
     MMEngine stores its log buffers and NumPy numbers beside the weights.
 
     Returns:
-        bool: whether the list was needed; older torch reads everything.
+        bool: True, as the list is always needed.
     """
-    from mmengine.utils import digit_version
-    if digit_version(torch.__version__) < digit_version('2.6.0'):
-        return False
     torch.serialization.add_safe_globals(checkpoint_globals())
     return True
