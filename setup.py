@@ -7,8 +7,9 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
-# What `mim train mbcd_mmaction CONFIG` looks for.
-MIM_FILES = ('configs', 'tools', 'model-index.yml')
+# What `mim train mbcd_mmaction CONFIG` looks for, and the documents that error
+# messages name.
+MIM_FILES = ('configs', 'docs', 'tools', 'model-index.yml')
 
 
 def read_text(name: str) -> str:

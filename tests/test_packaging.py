@@ -50,8 +50,8 @@ def sources(tmp_path_factory):
     if Version(setuptools.__version__) < Version('70.1'):
         pytest.skip('building a wheel offline takes setuptools >= 70.1')
     target = tmp_path_factory.mktemp('sources') / 'checkout'
-    top = ('configs', 'docs', 'mbcd_mmaction', 'requirements', 'tests',
-           'tools')
+    top = ('.ci', 'benchmarks', 'configs', 'docs', 'mbcd_mmaction',
+           'requirements', 'tests', 'tools')
     skip = shutil.ignore_patterns('__pycache__', '.mim', '*.egg-info')
     for name in top:
         if (ROOT / name).is_dir():
@@ -150,7 +150,8 @@ def test_every_import_is_declared(metadata):
 def test_sdist(sdist):
     with tarfile.open(sdist) as archive:
         names = {name.partition('/')[2] for name in archive.getnames()}
-    assert shipped('configs', 'tools', 'mbcd_mmaction') <= names
+    assert shipped('.ci', 'benchmarks', 'configs', 'docs', 'mbcd_mmaction',
+                   'tools') <= names
     assert {'LICENSE', 'setup.py', 'pyproject.toml', 'model-index.yml',
             'requirements/constraints.txt', 'Makefile'} <= names
     assert not any('.mim' in name for name in names)
@@ -161,7 +162,8 @@ def test_wheel(wheel):
         names = set(archive.namelist())
     for name in shipped('mbcd_mmaction'):
         assert name in names
-    for name in {*shipped('configs', 'tools'), 'model-index.yml'}:
+    # docs too: error messages name docs/data_preparation.md.
+    for name in {*shipped('configs', 'docs', 'tools'), 'model-index.yml'}:
         assert f'mbcd_mmaction/.mim/{name}' in names
     assert {name.partition('/')[0] for name in names} == {
         'mbcd_mmaction',
@@ -194,7 +196,7 @@ print(mbcd_mmaction.__file__, cfg.default_scope)
 def test_an_editable_installation_links_the_mim_files(sources, tmp_path):
     call_backend('build_editable', sources, tmp_path / 'out')
     mim = sources / 'mbcd_mmaction/.mim'
-    for name in ('configs', 'tools', 'model-index.yml'):
+    for name in ('configs', 'docs', 'tools', 'model-index.yml'):
         assert (mim / name).is_symlink()
         assert (mim / name).resolve() == (sources / name).resolve()
 
