@@ -234,10 +234,38 @@ def test_ci_entry_runs_lint_and_tests():
     assert lines.index('make lint') < lines.index('make test')
 
 
-def test_model_index_names_files_that_exist():
+def models_of_the_index():
+    """Each model entry that model-index.yml leads to, and its collections."""
     from mmengine.fileio import load
-    index = load(str(ROOT / 'model-index.yml'))
-    for name in index['Import']:
-        assert (ROOT / name).is_file()
-        for model in load(str(ROOT / name)).get('Models', []):
-            assert (ROOT / model['Config']).is_file()
+    for name in load(str(ROOT / 'model-index.yml'))['Import']:
+        metafile = load(str(ROOT / name))
+        collections = {item['Name'] for item in metafile['Collections']}
+        for model in metafile['Models']:
+            yield model, collections
+
+
+def test_the_model_index_names_every_experiment_once():
+    models = [model for model, _ in models_of_the_index()]
+    assert sorted(model['Config'] for model in models) == sorted(
+        str(path.relative_to(ROOT)) for path in ROOT.glob('configs/*/*.py')
+        if path.parent.name != '_base_')
+    assert len({model['Name'] for model in models}) == len(models)
+
+
+@pytest.mark.parametrize(
+    'model, collections', models_of_the_index(),
+    ids=lambda item: item['Name'] if isinstance(item, dict) else '')
+def test_the_model_index_says_what_the_config_does(model, collections):
+    from mmengine.config import Config
+    cfg = Config.fromfile(ROOT / model['Config'], import_custom_modules=False)
+    assert model['In Collection'] in collections
+    for name in cfg.model.modalities:
+        assert name in model['Modality'].lower()
+    data = model['Metadata']
+    assert data['Epochs'] == cfg.train_cfg.max_epochs
+    assert data['Batch Size'] == cfg.train_dataloader.batch_size
+    for said, loader in ((data['Training Data'], cfg.train_dataloader),
+                         (model['Results'][0]['Dataset'],
+                          cfg.test_dataloader)):
+        assert said.split(', ')[1:] == loader.dataset.domains
+        assert ('mini' in said) == ('mini' in loader.dataset.data_root)
