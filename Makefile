@@ -12,8 +12,8 @@ PYTEST_ARGS ?=
 CONSTRAINTS := requirements/constraints.txt
 STAMP := $(VENV)/.setup-done
 RUN := $(VENV)/bin/python
-SPELLED := $(wildcard *.md *.toml *.in *.yml Makefile setup.py configs docs \
-	mbcd_mmaction requirements tests tools)
+SPELLED := $(wildcard *.md *.toml *.in *.yml Makefile setup.py benchmarks \
+	configs docs mbcd_mmaction requirements tests tools)
 
 .PHONY: setup test lint demo clean
 .DEFAULT_GOAL := setup
@@ -26,7 +26,8 @@ $(STAMP): setup.py pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if \
 		(3, 10) <= v <= (3, 13) else "Python 3.10 to 3.13 expected, got \
 	%d.%d; say make PYTHON=python3.11" % v)'
-	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@# An environment without pip is half-made: venv completes it.
+	@$(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	@# torch first and pinned: the rest then takes what is there.
 	$(RUN) -m pip install $(TORCH_ARGS) torch==2.13.0 -c $(CONSTRAINTS)
 	$(RUN) -m pip install -c $(CONSTRAINTS) -e '.[lite,plot,dev]'
@@ -50,5 +51,5 @@ clean:
 	@echo '== clean: build products and caches; $(VENV), data and runs stay'
 	rm -rf build dist *.egg-info mbcd_mmaction/.mim
 	rm -rf .pytest_cache .ruff_cache .mypy_cache
-	find configs mbcd_mmaction tests tools -name __pycache__ -prune \
+	find benchmarks configs mbcd_mmaction tests tools -name __pycache__ -prune \
 		-exec rm -rf {} +

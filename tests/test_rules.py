@@ -127,7 +127,8 @@ def forbidden_words(tree):
 
 
 @pytest.mark.parametrize(
-    'path', python_files('mbcd_mmaction', 'tools', 'configs'), ids=name_of)
+    'path', python_files('mbcd_mmaction', 'tools', 'configs', 'benchmarks'),
+    ids=name_of)
 def test_the_methods_own_names(path):
     found = forbidden_words(ast.parse(path.read_text(encoding='utf-8')))
     assert not found, (f'{found}: say ema_decay, distill_weight, inner_lr or '
