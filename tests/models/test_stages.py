@@ -1,4 +1,6 @@
 """Split, then joined: the stock forward, bit for bit."""
+from pathlib import Path
+
 import pytest
 import torch
 from mmaction.registry import MODELS
@@ -6,6 +8,8 @@ from mmaction.utils import register_all_modules
 
 from mbcd_mmaction.models import Branch, build_stages
 from mbcd_mmaction.models.stages import WholeBackbone
+
+ROOT = Path(__file__).parents[2]
 
 register_all_modules()
 
@@ -102,7 +106,7 @@ def test_full_size_dimensions():
     """The published sizes: 2304, 2048, 512 (meta tensors, no memory)."""
     from mmengine.config import Config
     config = Config.fromfile(
-        'configs/_base_/models/slowfast-r101_slowonly-r50_resnet18.py')
+        ROOT / 'configs/_base_/models/slowfast-r101_slowonly-r50_resnet18.py')
     with torch.device('meta'):
         dims = {
             m: Branch(**{k: v for k, v in b.items() if k != 'checkpoint'})
