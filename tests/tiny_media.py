@@ -11,7 +11,8 @@ COLUMNS = ('uid', 'participant_id', 'video_id', 'narration',
            'verb', 'verb_class')
 RATE = 16000
 
-# What the configs of the mini set use.
+# Transforms and sizes of the mini set's configs, but for the host's default
+# crop and 2 s of sound: longer than a clip of one second, which is repeated.
 VIDEO = [
     dict(type='DecordInit', num_threads=1),
     dict(type='SampleFrames', clip_len=8, frame_interval=4, num_clips=1),

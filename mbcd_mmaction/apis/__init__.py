@@ -1,0 +1,1 @@
+"""What the tools call: command lines, checks and whole experiments."""
