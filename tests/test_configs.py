@@ -56,13 +56,6 @@ def test_first_lines_name_the_experiment(path):
     assert first.startswith('"""' + method[path.parent.name])
 
 
-def method_of(config):
-    """What makes the method: hooks, dropout and loss weights."""
-    model = {k: v for k, v in config.model.items()
-             if k in ('modality_dropout', 'unimodal_loss_weight')}
-    return config.get('custom_hooks'), model
-
-
 @pytest.mark.parametrize('path', EXPERIMENTS, ids=str)
 def test_siblings_differ_in_domains_only(path):
     first = load(re.sub(r'd\d\.py$', 'd1.py', str(path))).to_dict()

@@ -1,11 +1,13 @@
 """The oracle's toy network, built from the package's own components."""
 import oracle
-import torch
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from torch import nn
 
-from mbcd_mmaction.models import MultiModalRecognizer
+from mbcd_mmaction.models import (
+    AdaptiveModalityDropout,
+    MultiModalRecognizer,
+)
 from mbcd_mmaction.models.stages import ResNetStages, register_stages
 
 
@@ -95,17 +97,12 @@ def grads_of(model):
             if p.requires_grad}
 
 
-class FixedMask(torch.nn.Module):
-    """Modality dropout with masks drawn elsewhere."""
+class FixedMask(AdaptiveModalityDropout):
+    """The adaptive dropout, probabilities and all, with masks given."""
 
     def __init__(self, mask):
         super().__init__()
         self.mask = mask
 
-    def keep_mask(self, logits):
-        from mbcd_mmaction.functional import (
-            confidence,
-            dominance_ratio,
-            drop_prob,
-        )
-        return self.mask, drop_prob(dominance_ratio(confidence(logits)))
+    def _draw(self, probs, num_samples):
+        return self.mask

@@ -32,7 +32,8 @@ class ToySet(Dataset):
 
 
 def make_runner(work_dir, hooks=(), epochs=2, model=None, seed=0, lr=0.05,
-                optim_wrapper=None, resume=False, load_from=None, **kwargs):
+                optim_wrapper=None, resume=False, load_from=None,
+                param_scheduler=None, **kwargs):
     """A Runner with our defaults; ``kwargs`` go to the recognizer."""
     kwargs.setdefault('data_preprocessor', dict(
         type='mmaction.MultiModalDataPreprocessor',
@@ -58,6 +59,7 @@ def make_runner(work_dir, hooks=(), epochs=2, model=None, seed=0, lr=0.05,
         train_cfg=dict(type='EpochBasedTrainLoop', max_epochs=epochs),
         optim_wrapper=optim_wrapper or dict(
             type='OptimWrapper', optimizer=dict(type='Adam', lr=lr)),
+        param_scheduler=param_scheduler,
         val_dataloader=val_loader,
         val_cfg=dict(type='ValLoop'),
         val_evaluator=dict(type='MultiModalAccMetric'),
@@ -68,6 +70,7 @@ def make_runner(work_dir, hooks=(), epochs=2, model=None, seed=0, lr=0.05,
             checkpoint=dict(type='CheckpointHook', interval=1,
                             save_best='acc/top1'),
             logger=dict(type='LoggerHook', interval=1),
+            param_scheduler=dict(type='ParamSchedulerHook'),
             epoch_seed=dict(type='EpochSeedHook')),
         custom_hooks=list(hooks),
         randomness=dict(seed=seed),

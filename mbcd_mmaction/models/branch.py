@@ -126,9 +126,10 @@ class Branch(BaseModule):
         Args:
             h (Tensor or tuple): What ``trunk`` returned.
             perturb (Callable, optional): Feature perturbation, applied to
-                the trunk's features and to the last stage's output.
+                the trunk's features (not to raw input, where there is no
+                trunk) and to the last stage's output.
         """
-        if perturb is not None:
+        if perturb is not None and self.has_trunk:
             h = perturb(h)
         out = self.stages.last_stage(self.backbone, h)
         if perturb is not None:

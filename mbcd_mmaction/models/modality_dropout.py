@@ -36,16 +36,31 @@ class BaseModalityDropout(nn.Module, metaclass=ABCMeta):
         self.granularity = granularity
 
     @abstractmethod
-    def drop_prob(self, logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Probability that each modality is dropped, shape () each."""
+    def drop_prob(
+            self,
+            logits: Mapping[str, Tensor],
+            ratio: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """Probability that each modality is dropped.
+
+        Args:
+            logits (Mapping[str, Tensor]): Uni-modal logits, (N, K) each.
+            ratio (Mapping[str, Tensor], optional): Their dominance ratios
+                (Eq. 3) where they are known already.
+
+        Returns:
+            dict[str, Tensor]: Probabilities of shape () each.
+        """
 
     def keep_mask(
-        self, logits: Mapping[str, Tensor]
+        self,
+        logits: Mapping[str, Tensor],
+        ratio: Mapping[str, Tensor] | None = None
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Draw the masks for one batch.
 
         Args:
             logits (Mapping[str, Tensor]): Uni-modal logits, (N, K) each.
+            ratio (Mapping[str, Tensor], optional): As in ``drop_prob``.
 
         Returns:
             tuple: ``keep_mask``, modality to (N, 1) or (1, 1) with 1 = kept,
@@ -54,7 +69,7 @@ class BaseModalityDropout(nn.Module, metaclass=ABCMeta):
         if not self.training:
             ones = {m: x.new_ones((len(x), 1)) for m, x in logits.items()}
             return ones, {m: x.new_zeros(()) for m, x in logits.items()}
-        probs = self.drop_prob(logits)
+        probs = self.drop_prob(logits, ratio)
         num_samples = len(next(iter(logits.values())))
         return self._draw(probs, num_samples), probs
 
@@ -91,9 +106,13 @@ class AdaptiveModalityDropout(BaseModalityDropout):
                              f'{base_drop_prob}')
         self.base_drop_prob = base_drop_prob
 
-    def drop_prob(self, logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Eq. 2, 3 and 4 in a row."""
-        ratio = dominance_ratio(confidence(logits))
+    def drop_prob(
+            self,
+            logits: Mapping[str, Tensor],
+            ratio: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """Eq. 4, after Eq. 2 and 3 where no ratio is given."""
+        if ratio is None:
+            ratio = dominance_ratio(confidence(logits))
         return drop_prob(ratio, self.base_drop_prob)
 
 
@@ -115,7 +134,10 @@ class FixedModalityDropout(BaseModalityDropout):
             raise ValueError(f'prob must lie in [0, 1), got {prob}')
         self.prob = prob
 
-    def drop_prob(self, logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def drop_prob(
+            self,
+            logits: Mapping[str, Tensor],
+            ratio: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         """The same number for each modality."""
         return {m: x.new_tensor(self.prob) for m, x in logits.items()}
 

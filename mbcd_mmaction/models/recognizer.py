@@ -339,10 +339,10 @@ class MultiModalRecognizer(BaseModel):
         """Eq. 2-4: masks (None without dropout) and scalars to log."""
         scores = confidence(unimodal_logits)
         log = {f'confidence_{m}': v for m, v in scores.items()}
-        log.update((f'dominance_ratio_{m}', v)
-                   for m, v in dominance_ratio(scores).items())
+        ratio = dominance_ratio(scores)
+        log.update((f'dominance_ratio_{m}', v) for m, v in ratio.items())
         if self.modality_dropout is None:
             return None, log
-        mask, probs = self.modality_dropout.keep_mask(unimodal_logits)
+        mask, probs = self.modality_dropout.keep_mask(unimodal_logits, ratio)
         log.update((f'drop_prob_{m}', v) for m, v in probs.items())
         return mask, log

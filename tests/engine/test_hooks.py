@@ -12,6 +12,8 @@ from toy_runner import (
     weights,
 )
 
+EMA = (dict(type='WATeacherDistillHook', ema_decay=0.9,
+            distill_weight=0.0), )
 OFF = (dict(type='GradientConsistencyHook', inner_lr=0.0),
        dict(type='WATeacherDistillHook', ema_decay=0.0, distill_weight=0.0))
 
@@ -73,9 +75,11 @@ def test_all_off_is_erm_bit_for_bit(tmp_path, unimodal):
 
 
 @pytest.mark.parametrize('name,hooks,model', [
-    ('EMA', MBCD[1:], {}),
     ('AMD', (), MBCD_MODEL),
     ('GCC', MBCD[:1], {}),
+    ('EMA + AMD', EMA, MBCD_MODEL),
+    ('EMA + GCC', (*EMA, MBCD[0]), {}),
+    ('EMA + DL', MBCD[1:], {}),
     ('all', MBCD, MBCD_MODEL),
     ('fixed dropout', (),
      dict(modality_dropout=dict(type='FixedModalityDropout'))),
@@ -95,6 +99,19 @@ def test_each_component_changes_training(tmp_path, name, hooks, model):
     assert all(torch.isfinite(t).all() for t in b.values())
     trained = [n for n, p in run.model.named_parameters() if p.requires_grad]
     assert any(not torch.equal(a[n], b[n]) for n in trained)
+
+
+def test_average_alone_leaves_the_student_alone(tmp_path):
+    """EMA, the first row of the ablation: another model is judged."""
+    erm = make_runner(tmp_path / 'erm')
+    erm.train()
+    ema = make_runner(tmp_path / 'ema', EMA)
+    ema.train()
+    assert_equal(weights(erm.model), weights(ema.model))
+    hook = next(h for h in ema.hooks if hasattr(h, 'ema_model'))
+    teacher, student = weights(hook.ema_model.module), weights(ema.model)
+    trained = [n for n, p in ema.model.named_parameters() if p.requires_grad]
+    assert all(not torch.equal(teacher[n], student[n]) for n in trained)
 
 
 def test_trunk_runs_once_a_step(tmp_path):
@@ -121,14 +138,28 @@ def test_frozen_tensors_are_shared(tmp_path):
 
 
 def test_resume_equals_uninterrupted(tmp_path):
+    """Student, teacher, optimizer, schedule and both warm-ups go on."""
     head = dict(hidden_channels=5, dropout_ratio=0.5)
-    kwargs = dict(unimodal_head=head, fusion_head=head, **MBCD_MODEL)
-    whole = make_runner(tmp_path / 'whole', MBCD, epochs=3, **kwargs)
+    hooks = (MBCD[0], dict(MBCD[1], ema_decay=0.99, ema_warmup=True,
+                           distill_warmup_epochs=2.5))
+    kwargs = dict(unimodal_head=head, fusion_head=head, **MBCD_MODEL,
+                  param_scheduler=[
+                      dict(type='LinearLR', start_factor=0.1, end=7,
+                           by_epoch=False),
+                      # MMEngine saves `end`, by default the last epoch
+                      dict(type='MultiStepLR', milestones=[2], end=3)])
+    whole = make_runner(tmp_path / 'whole', hooks, epochs=3, **kwargs)
+    rates = Recorder(lambda r: r.optim_wrapper.get_lr()['lr'][0])
+    whole.register_hook(rates)
     whole.train()
-    make_runner(tmp_path / 'parts', MBCD, epochs=2, **kwargs).train()
-    rest = make_runner(tmp_path / 'parts', MBCD, epochs=3, resume=True,
+    assert len(set(rates.answers)) > 5  # there is a schedule to resume
+    make_runner(tmp_path / 'parts', hooks, epochs=2, **kwargs).train()
+    rest = make_runner(tmp_path / 'parts', hooks, epochs=3, resume=True,
                        **kwargs)
+    again = Recorder(lambda r: r.optim_wrapper.get_lr()['lr'][0])
+    rest.register_hook(again)
     rest.train()
+    assert again.answers == rates.answers[6:]
     assert rest.iter == whole.iter
     assert_equal(weights(whole.model), weights(rest.model))
     a, b = (
@@ -232,6 +263,10 @@ def test_distillation_ramp(tmp_path):
     runner.train()
     assert ramp.answers == pytest.approx([0, 1 / 3, 2 / 3, 1, 1, 1])
     assert runner.model.distiller is None
+    late = Recorder(lambda r: r.model.distiller.ramp)
+    make_runner(tmp_path / 'late', [dict(hook, start_epoch=1), late],
+                epochs=2).train()
+    assert late.answers == pytest.approx([0, 0, 0, 0, 1 / 3, 2 / 3])
 
 
 def test_decay_warmup(tmp_path):

@@ -33,13 +33,14 @@ class WATeacherDistillHook(EMAHook):
         ema_decay (float): Weight on the past in Eq. 7, [0, 1). Defaults to
             0.999.
         distill_weight (float or dict): lambda of Eq. 9; a dict names
-            'fused' and modalities, or 'unimodal' for all of these. 0 leaves
-            plain weight averaging, which works on any model. Defaults to
-            1.0.
+            'fused' and modalities, or 'unimodal' for all of these; what it
+            does not name weighs 0. 0 leaves plain weight averaging, which
+            works on any model. Defaults to 1.0.
         ema_warmup (bool): Start with a small decay, min(ema_decay, (1 + t) /
             (10 + t)). Defaults to False.
         distill_warmup_epochs (float): Raise the distillation weight from 0
-            linearly over that many epochs. Defaults to 0.
+            linearly over that many epochs from ``start_epoch`` on. Defaults
+            to 0.
         update_buffers (bool): Average BatchNorm's running statistics too;
             otherwise they are copied. Defaults to True.
         start_epoch (int): First epoch that averages, counted from 0; until
@@ -113,8 +114,10 @@ class WATeacherDistillHook(EMAHook):
         """Set the ramp of the distillation weight."""
         self._place_student()
         if self.distiller is not None and self.distill_warmup_epochs > 0:
-            length = len(runner.train_dataloader) * self.distill_warmup_epochs
-            self.distiller.ramp = min(1.0, runner.iter / length)
+            per_epoch = len(runner.train_dataloader)
+            begun = runner.iter - self.start_epoch * per_epoch
+            share = begun / (per_epoch * self.distill_warmup_epochs)
+            self.distiller.ramp = min(1.0, max(0.0, share))
 
     def after_train_iter(self,
                          runner: Runner,
