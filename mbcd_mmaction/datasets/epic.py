@@ -155,12 +155,16 @@ class EpicKitchensDataset(MultiModalDataset):
 
     def _find_annotation(self, domain: str, hint: str | None) -> str:
         """Path of a domain's annotation file, .pkl before .csv."""
-        stem = os.path.join(self.root, f'{domain}_{self.split}')
-        for path in (f'{stem}.pkl', f'{stem}.csv'):
+        name = f'{domain}_{self.split}'
+        for suffix in ('.pkl', '.csv'):
+            path = os.path.join(self.root, name + suffix)
             if os.path.isfile(path):
                 return path
+        places = ' or '.join(
+            os.path.join(folder, f'{name}.pkl')
+            for folder in _places(self.root))
         raise FileNotFoundError(
-            _missing(f'the annotation file {stem}.pkl (or .csv)', hint))
+            _missing(f'the annotation file {places} (or .csv)', hint))
 
     def _find_media(self, hint: str | None) -> None:
         """Raise where the folder of a modality and domain is missing."""
@@ -170,7 +174,7 @@ class EpicKitchensDataset(MultiModalDataset):
                 if not os.path.isdir(folder):
                     raise FileNotFoundError(
                         _missing(f"the folder of {domain}'s {modality} "
-                                 f'files, {folder}', hint))
+                                 f'files, {os.path.abspath(folder)}', hint))
 
 
 def _choose(name: str, values: Sequence[str],
@@ -198,10 +202,19 @@ def _find_root(data_root: str, hint: str | None) -> str:
         _missing(f'the folder {os.path.abspath(data_root)}', hint))
 
 
+def _places(root: str) -> list[str]:
+    """Absolute folders that may hold the annotations, given what is there."""
+    root = os.path.abspath(root)
+    if os.path.basename(root) == ANNOTATION_FOLDER:
+        return [root]
+    return [os.path.join(root, ANNOTATION_FOLDER), root]
+
+
 def _missing(what: str, hint: str | None) -> str:
     """Text of the error for an absent part of the set."""
     how = f'Make it with: {hint}. ' if hint else ''
-    return (f'EPIC-Kitchens: expected {what}, which does not exist. The set '
-            f'is laid out as ROOT/{ANNOTATION_FOLDER}/{{D1_train.pkl, ..., '
-            'video/, flow/, audio/}. ' + how +
-            'docs/data_preparation.md tells how to get it')
+    return (f'EPIC-Kitchens: expected {what}, which does not exist. '
+            f'data_root is the folder {ANNOTATION_FOLDER}, with '
+            'D1_train.pkl, ..., video/, flow/ and audio/ in it, or the '
+            f'folder that holds it. {how}docs/data_preparation.md tells how '
+            'to get it')

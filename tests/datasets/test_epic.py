@@ -215,6 +215,24 @@ def test_absent_parts_are_named_at_once(layout, tmp_path, lazy_init):
     build(root, modalities=['video', 'audio'])
 
 
+@pytest.mark.parametrize('inside', [False, True])
+def test_annotations_are_asked_for_where_they_would_be_found(
+        tmp_path, monkeypatch, inside):
+    """Both places where the folder could mean either, as absolute paths."""
+    inner = tmp_path / 'set' / ANNOTATION_FOLDER
+    (inner if inside else inner.parent).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError) as caught:
+        EpicKitchensDataset('set', 'D2', 'train')
+    assert f'{inner}/D2_train.pkl' in str(caught.value)
+    assert (f'{inner.parent}/D2_train.pkl' in str(caught.value)) != inside
+    inner.mkdir(exist_ok=True)
+    (inner / 'D2_train.csv').touch()
+    with pytest.raises(FileNotFoundError,
+                       match=f"D2's video files, {inner}/video/train/D2,"):
+        EpicKitchensDataset('set', 'D2', 'train')
+
+
 def test_a_pickle_is_taken_before_a_csv(layout, tmp_path):
     pandas = pytest.importorskip('pandas')
     root = layout([tiny_media.row()] * 2)
