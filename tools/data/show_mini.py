@@ -1,47 +1,41 @@
 """Picture of the mini set: frame, flow and spectrogram of each domain.
 
-python tools/data/show_mini.py data/mini docs/images/mini_set.png
+python tools/data/show_mini.py data/mini docs/images/mini_set.png --example 3
 """
 import argparse
-import csv
-import wave
 from pathlib import Path
+from typing import Any
 
+import av
 import cv2
 import matplotlib
 import numpy as np
 from scipy import signal
 
+from mbcd_mmaction.datasets import EpicKitchensDataset
 from mbcd_mmaction.datasets.mini.recipe import CLASSES, DOMAINS
-from mbcd_mmaction.datasets.mini.write import SPLITS_DIR
+from mbcd_mmaction.datasets.transforms import LoadAudioClip
+from mbcd_mmaction.datasets.transforms.video_reader import VideoReader
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt  # noqa: E402
 
 
-def read_frames(path: Path) -> np.ndarray:
-    """Decode a video: (T, H, W, 3) uint8 RGB."""
-    video, frames = cv2.VideoCapture(str(path)), []
-    while True:
-        found, frame = video.read()
-        if not found:
-            return np.stack(frames)
-        frames.append(frame[..., ::-1])
+def to_rgb(frame: av.VideoFrame) -> np.ndarray:
+    """(H, W, 3) uint8."""
+    return frame.to_ndarray(format='rgb24')
 
 
-def read_sound(path: Path, start: float, stop: float) -> tuple:
-    """Read a part of a wav: samples in [-1, 1] and their rate."""
-    with wave.open(str(path), 'rb') as file:
-        rate = file.getframerate()
-        file.setpos(round(start * rate))
-        data = file.readframes(round((stop - start) * rate))
-    return np.frombuffer(data, '<i2') / 32768, rate
+def read_frame(reader: VideoReader, index: int) -> np.ndarray:
+    """One frame of a video, (H, W, 3) uint8."""
+    return reader.read([index], to_rgb)[index]
 
 
-def seconds(timestamp: str) -> float:
-    """'HH:MM:SS.ss' in seconds."""
-    hours, minutes, rest = timestamp.split(':')
-    return 3600 * int(hours) + 60 * int(minutes) + float(rest)
+def read_sound(source: dict[str, Any]) -> tuple[np.ndarray, int]:
+    """A clip's part of a wav: samples in [-1, 1] and their rate."""
+    load = LoadAudioClip(duration=source['stop'] - source['start'])
+    found = load.transform(dict(source))
+    return found['audios'].astype(np.float64), found['sample_rate']
 
 
 def colour_flow(u: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -53,31 +47,17 @@ def colour_flow(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2RGB)
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """Rows of an annotation file."""
-    with open(path, newline='', encoding='utf-8') as file:
-        return list(csv.DictReader(file))
-
-
-def show(splits: Path, domain: str, row: dict[str, str],
-         axes: np.ndarray) -> None:
+def show(sources: dict[str, dict[str, Any]], axes: np.ndarray) -> None:
     """Draw one clip into three axes."""
-    start, stop = int(row['start_frame']), int(row['stop_frame'])
-    stem, label = f'{domain}_{row["video_id"]}', row['verb_class']
-    first = -(-start // 2)
-    flow = f'{stem}_{first}_{first + (stop - start) // 2}_{label}'
-    video = read_frames(splits / 'video/train' / domain /
-                        f'{stem}_{start}_{stop}_{label}.mp4')
-    u, v = (read_frames(splits / 'flow/train' / domain /
-                        f'{flow}_{part}.mp4')[..., 0] for part in 'uv')
-    half = len(u) // 2
-    sound, rate = read_sound(
-        splits / 'audio/train' / domain / f'{row["video_id"]}.wav',
-        seconds(row['start_timestamp']), seconds(row['stop_timestamp']))
+    video = VideoReader(sources['video']['filename'])
+    flow = [VideoReader(name) for name in sources['flow']['filename']]
+    half = flow[0].num_frames // 2
+    u, v = (read_frame(reader, half)[..., 0] for reader in flow)
+    sound, rate = read_sound(sources['audio'])
     hertz, time, power = signal.spectrogram(sound, rate, nperseg=512,
                                             noverlap=353)
-    axes[0].imshow(video[2 * half])
-    axes[1].imshow(colour_flow(u[half], v[half]))
+    axes[0].imshow(read_frame(video, 2 * half))
+    axes[1].imshow(colour_flow(u, v))
     axes[2].pcolormesh(time, hertz / 1000, np.log(power + 1e-11),
                        cmap=plt.get_cmap('magma', 10), rasterized=True)
     for axis in axes:
@@ -96,15 +76,15 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    splits = args.root / SPLITS_DIR
     figure, axes = plt.subplots(
         3 * len(DOMAINS), len(CLASSES), figsize=(11, 12.4),
         gridspec_kw=dict(hspace=.06, wspace=.04), squeeze=False)
     for index, domain in enumerate(DOMAINS):
-        rows = read_rows(splits / f'{domain}_train.csv')
+        dataset = EpicKitchensDataset(str(args.root), domain, 'train')
+        clips = [dataset.get_data_info(i) for i in range(len(dataset))]
         for label, action in enumerate(CLASSES):
-            own = [row for row in rows if row['verb'] == action.verb]
-            show(splits, domain, own[args.example],
+            own = [clip for clip in clips if clip['label'] == label]
+            show(own[args.example]['sources'],
                  axes[3 * index:3 * index + 3, label])
             axes[0, label].set_title(action.verb, fontsize=11)
         for axis, kind in zip(axes[3 * index:, 0],
