@@ -107,8 +107,8 @@ class AudioSpectrogram(BaseTransform):
 
     Equal to ``ln(P + 1e-7)`` of ``scipy.signal.spectrogram(x, sample_rate,
     nperseg=n_fft, noverlap=n_fft - hop_length)``, standardised over all its
-    values, to 1e-4, in a quarter of the time: segments without padding, each
-    without its mean, Tukey(.25) window, one-sided density.
+    values, to 1e-4, but in float32: segments without padding, each without
+    its mean, Tukey(.25) window, one-sided density.
 
     Required keys: ``audios``, (L,) float32 with L >= n_fft. Modified key:
     ``audios``, (1, 1, F, T) float32 with F = n_fft // 2 + 1 and
@@ -206,7 +206,8 @@ class SpectrogramAugment(BaseTransform):
         if self.num_rows > num_bins:
             raise ValueError(f'expected num_rows of at most {num_bins}, the '
                              f'frequency rows, got {self.num_rows}')
-        # The global generator draws float64 only, at thrice the cost.
+        # The global generator draws float64 only: twice the memory, and a
+        # cast to float32 after it.
         generator = np.random.default_rng(np.random.randint(2**31))
         audios = audios + (generator.random(audios.shape, np.float32) - .5) * (
             2 * np.float32(self.noise))
