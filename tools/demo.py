@@ -15,6 +15,7 @@ from mbcd_mmaction.analysis.tables import demo_table
 from mbcd_mmaction.apis.experiment import Experiment, run_experiment
 from mbcd_mmaction.datasets.mini import make_mini
 
+ROOT = Path(__file__).resolve().parents[1]
 METHODS = {'ERM': 'erm', 'MBCD': 'mbcd'}
 
 
@@ -23,7 +24,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--target', default='D1',
                         choices=['D1', 'D2', 'D3'], help='unseen domain')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--out', default='work_dirs/demo', type=Path,
+    parser.add_argument('--out', default=ROOT / 'work_dirs/demo', type=Path,
                         help='folder of logs, checkpoints and pictures')
     return parser.parse_args()
 
@@ -32,14 +33,15 @@ def main() -> int:
     args = parse_args()
     start = time.monotonic()
     print('== the mini set, in data/mini', flush=True)
-    make_mini('data/mini')
+    make_mini(ROOT / 'data/mini')
     results, scalars = {}, {}
     for title, method in METHODS.items():
         print(f'== {title}: train, select on the sources, test on '
               f'{args.target}', flush=True)
         experiment = Experiment(method, 'mini', args.target, args.seed)
         results[title] = run_experiment(
-            experiment, args.out, lambda line: print(line, flush=True))
+            experiment, ROOT, args.out,
+            lambda line: print(line, flush=True))
         scalars[title] = read_scalars(args.out / experiment.name)
     accuracy = args.out / 'accuracy.png'
     balance = args.out / 'balance.png'

@@ -6,6 +6,12 @@ import numpy as np
 
 from .scalars import Scalars
 
+try:
+    from matplotlib.figure import Figure
+except ImportError as error:
+    raise ImportError('pictures need matplotlib: '
+                      "pip install 'mbcd_mmaction[plot]'") from error
+
 __all__ = ['plot_accuracy', 'plot_balance']
 
 # one colour an output in every picture; readable without colour vision
@@ -104,7 +110,6 @@ def _running_mean(values: Sequence[float], reach: int = 2) -> list[float]:
 
 def _panels(columns: int, rows: int):
     """An empty figure with rows x columns panels."""
-    from matplotlib.figure import Figure
     figure = Figure(figsize=(4.2 * columns, 3.2 * rows), layout='constrained')
     return figure, figure.subplots(rows, columns, squeeze=False)
 

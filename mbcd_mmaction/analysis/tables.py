@@ -32,12 +32,12 @@ def mean_std(values: Sequence[float]) -> str:
 
 def outputs_of(metrics: Mapping[str, float]) -> dict[str, str]:
     """'fused' and each modality to its top-1 key in some metrics."""
-    domains = {f'D{i}' for i in range(100)}
+    parts = [key.split('/') for key in metrics if key.endswith('/top1')]
+    # acc/DOMAIN/MODALITY/top1 tells domains from modalities
+    domains = {part[1] for part in parts if len(part) == 4}
     keys = {'fused': 'acc/top1'}
-    for key in metrics:
-        parts = key.split('/')
-        if len(parts) == 3 and parts[2] == 'top1' and parts[1] not in domains:
-            keys[parts[1]] = key
+    keys.update((part[1], '/'.join(part)) for part in parts
+                if len(part) == 3 and part[1] not in domains)
     return keys
 
 

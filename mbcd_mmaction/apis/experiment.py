@@ -1,4 +1,5 @@
 """One experiment by the tools: train, select on the sources, test once."""
+import hashlib
 import json
 import os
 import re
@@ -9,11 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from mmengine.config import Config
+
 from ..analysis.scalars import best_epoch, read_scalars
+from ..version import __version__
 
 __all__ = ['Experiment', 'run_experiment']
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 RESULT = 'result.json'
 
 
@@ -45,18 +48,18 @@ class Experiment:
 
     @property
     def config(self) -> str:
-        """The config's path from the repository's root."""
+        """The config's path from the root of configs and tools."""
         return (f'configs/{self.method}/{self.dataset}_'
                 f'{self.target.lower()}.py')
 
     def train_command(self, work_dir: Path) -> list[str]:
-        """The training command, to run in the repository's root."""
+        """The training command, to run in the root."""
         command = ['tools/train.py', self.config, '--work-dir',
                    str(work_dir), '--seed', str(self.seed)]
         return command + self._options()
 
     def test_command(self, work_dir: Path, checkpoint: Path) -> list[str]:
-        """The test command, to run in the repository's root."""
+        """The test command, to run in the root."""
         command = ['tools/test.py', self.config, str(checkpoint),
                    '--work-dir', str(work_dir / 'test')]
         return command + self._options()
@@ -65,52 +68,67 @@ class Experiment:
         return ['--cfg-options', *self.options] if self.options else []
 
 
+def fingerprint(experiment: Experiment, root: Path) -> str:
+    """What a result belongs to: resolved config, options and version."""
+    config = Config.fromfile(root / experiment.config)
+    config.merge_from_dict(dict(
+        option.split('=', 1) for option in experiment.options))
+    text = f'{__version__}\n{experiment.name}\n{config.pretty_text}'
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def run_experiment(experiment: Experiment,
                    root: Path,
+                   out: Path,
                    show: Callable[[str], None] | None = None,
                    env: dict[str, str] | None = None) -> dict:
     """Train, take the in-domain best checkpoint, test it on the target.
 
-    A finished experiment is read back, not run again; one that was cut off
-    starts anew.
+    A finished experiment of the same config and version is read back, not
+    run again; one that was cut off starts anew.
 
     Args:
         experiment (Experiment): What to run.
-        root (Path): Folder that gets one folder for the experiment.
+        root (Path): Folder with ``configs`` and ``tools``, in which the
+            commands run.
+        out (Path): Folder that gets one folder for the experiment.
         show (Callable, optional): Gets each line of progress.
         env (dict, optional): Added to the environment of the commands.
 
     Returns:
-        dict: The experiment's fields, ``source_metrics`` (validation of the
-        selected epoch), ``target_metrics`` (test), ``epoch`` and
-        ``seconds`` of training.
+        dict: The experiment's fields, ``fingerprint``, ``source_metrics``
+        (validation of the selected epoch), ``target_metrics`` (test),
+        ``epoch`` and ``seconds`` of training.
 
     Raises:
         RuntimeError: If a command fails; its last lines are quoted and the
             full log is named.
     """
-    work_dir = Path(root).resolve() / experiment.name
+    work_dir = Path(out).resolve() / experiment.name
     result_file = work_dir / RESULT
+    mark = fingerprint(experiment, root)
     if result_file.is_file():
         result = json.loads(result_file.read_text())
-        wanted = json.loads(json.dumps(asdict(experiment)))
-        if all(result.get(k) == v for k, v in wanted.items()):
+        if result['fingerprint'] == mark:
+            if show is not None:
+                show(f'read back from {result_file}: remove it to run again')
             return result
     work_dir.mkdir(parents=True, exist_ok=True)
     _clear(work_dir)
     start = time.monotonic()
-    _call(experiment.train_command(work_dir), work_dir / 'train.log', show,
-          env)
+    _call(experiment.train_command(work_dir), root, work_dir / 'train.log',
+          show, env)
     train_seconds = time.monotonic() - start
     epoch, source = best_epoch(read_scalars(work_dir))
     checkpoint, = work_dir.glob('best_acc_top1_epoch_*.pth')
     if int(re.findall(r'(\d+)\.pth$', checkpoint.name)[0]) != epoch:
         raise RuntimeError(f'{checkpoint} is not of the best epoch {epoch}')
-    _call(experiment.test_command(work_dir, checkpoint),
+    _call(experiment.test_command(work_dir, checkpoint), root,
           work_dir / 'test.log', show, env)
     metrics, = (work_dir / 'test').glob('*/*.json')
     result = dict(
         asdict(experiment),
+        fingerprint=mark,
         epoch=epoch,
         source_metrics=source,
         target_metrics=json.loads(metrics.read_text()),
@@ -128,7 +146,7 @@ def _clear(work_dir: Path) -> None:
             path.unlink()
 
 
-def _call(command: Sequence[str], log: Path,
+def _call(command: Sequence[str], root: Path, log: Path,
           show: Callable[[str], None] | None,
           env: dict[str, str] | None) -> None:
     """Run a tool, keep its output, pass its progress lines on."""
@@ -136,7 +154,7 @@ def _call(command: Sequence[str], log: Path,
         show('$ python ' + ' '.join(command))
     with open(log, 'w') as file, subprocess.Popen(
         [sys.executable, '-u', *command],
-            cwd=REPOSITORY,
+            cwd=root,
             env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
