@@ -1,12 +1,22 @@
 """Fixtures shared by all tests."""
+import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from mbcd_mmaction.datasets.mini import make_mini
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def one_seed() -> None:
+    """Each test draws the same numbers, alone or among others."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope='session')

@@ -109,9 +109,12 @@ def test_by_hand(update_buffers):
     assert teacher.steps == 3
     got = tensors(teacher.module)
     for name, value in expected.items():
-        exact = not value.is_floating_point()
+        # a lerp rounds otherwise than the two products, in half precision
+        # by up to its spacing
+        atol = 2e-3 if value.dtype == torch.float16 else 1e-6
         torch.testing.assert_close(
-            got[name], value, **(dict(rtol=0, atol=0) if exact else {}))
+            got[name], value, rtol=0,
+            atol=atol if value.is_floating_point() else 0)
     for name in ('top.1.running_mean', 'small'):
         same = torch.equal(got[name], tensors(model)[name])
         assert same == (not update_buffers)
