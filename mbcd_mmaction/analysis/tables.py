@@ -106,9 +106,33 @@ def results_page(results: Sequence[Mapping], methods: Mapping[str, str],
         '## Unseen target, each output, average of the targets',
         by_output('target_metrics'),
         '## Source validation, each output, average of the targets',
-        by_output('source_metrics')
+        by_output('source_metrics'),
+        '## Unseen target, fused, cell by cell (target and seed)',
+        markdown(['pair', 'better', 'equal', 'worse', 'mean difference'],
+                 _pairs(results, methods))
     ]
     return '\n\n'.join(sections) + '\n'
+
+
+def _pairs(results: Sequence[Mapping],
+           methods: Mapping[str, str]) -> list[list[str]]:
+    """How often, and by how much, each method beats those before it."""
+    scores = {(r['method'], r['target'], r['seed']):
+              r['target_metrics']['acc/top1'] for r in results}
+    present = [m for m in methods if any(key[0] == m for key in scores)]
+    rows = []
+    for i, one in enumerate(present):
+        for other in present[:i]:
+            gaps = [value - scores[(other, *key[1:])]
+                    for key, value in scores.items() if key[0] == one]
+            rows.append([
+                f'{methods[one]} to {methods[other]}',
+                str(sum(gap > 0 for gap in gaps)),
+                str(sum(gap == 0 for gap in gaps)),
+                str(sum(gap < 0 for gap in gaps)),
+                f'{100 * fmean(gaps):+.1f}'
+            ])
+    return rows
 
 
 def _scores(results: Sequence[Mapping], method: str, target: str, part: str,

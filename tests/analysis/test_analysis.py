@@ -83,6 +83,9 @@ def test_results_page():
     first = {r[1].strip(): [c.strip() for c in r[2:-1]] for r in rows[:2]}
     assert first == {'ERM': ['25.0 ± 7.1'] * 3, 'MBCD': ['45.0 ± 7.1'] * 3}
     assert '`make it`' in page
+    pair, = [r for r in page.splitlines() if r.startswith('| MBCD to ERM')]
+    assert [c.strip() for c in pair.split('|')[2:-1]] == [
+        '4', '0', '0', '+20.0']
 
 
 def test_demo_table():
