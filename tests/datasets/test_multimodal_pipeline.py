@@ -48,7 +48,7 @@ def test_each_pipeline_sees_the_common_fields_and_its_own_source():
     assert list(seen) == ['depth', 'video']
     assert seen['video'] == dict(
         label=3, domain='D2', clip_id='c', video_id='v', start=1., stop=2.,
-        filename='/none/video', modality='video')
+        filename='/none/video', modality='video', shared={}, aligned=False)
     assert seen['depth']['start'] == 7.
     assert results['start'] == 1.
     assert 'modality_mask' not in results
@@ -156,3 +156,38 @@ def test_packing():
     assert (sample.domain, sample.lesson) == ('D2', 6)
     assert sample.metainfo == dict(clip_id='c', video_id='v', start=1.,
                                    stop=2., audio_empty=False, extra=5)
+
+
+def test_pipelines_share_one_dict_a_sample():
+    shared = []
+
+    def look(results):
+        shared.append((results['shared'], results['aligned']))
+        results['shared'].setdefault('window', len(shared))
+        return leave('imgs', FRAMES)(results)
+
+    step = MultiModalPipeline(dict(depth=[look], video=[look]), aligned=True)
+    for _ in range(2):
+        step(record('video', 'depth'))
+    (first, aligned), (second, _), (third, _), _ = shared
+    assert aligned is True
+    assert first is second and first is not third
+    assert (first, third) == (dict(window=1), dict(window=3))
+
+
+def test_modalities_that_the_dataset_was_not_asked_for_are_not_read():
+    def refuse(results):
+        raise AssertionError('was read')
+
+    step = MultiModalPipeline(
+        dict(video=[leave('imgs', FRAMES)], depth=[refuse]))
+    results = step(dict(record('video'), modalities=['video']))
+    assert 'depth' not in results and 'modality_mask' not in results
+    packed = PackMultiModalInputs(['video', 'depth'])(results)
+    assert list(packed['inputs']) == ['video']
+
+
+def test_a_modality_without_a_pipeline_is_an_error():
+    step = MultiModalPipeline(dict(video=[leave('imgs', FRAMES)]))
+    with pytest.raises(ValueError, match=r"\['depth'\].*no pipeline"):
+        step(dict(record('video', 'depth'), modalities=['video', 'depth']))

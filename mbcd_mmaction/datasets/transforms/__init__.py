@@ -3,10 +3,13 @@ from .audio import AudioSpectrogram, LoadAudioClip, SpectrogramAugment
 from .flow import FlowFlip, FlowVideoDecode, FlowVideoInit
 from .formatting import PackMultiModalInputs
 from .multimodal_pipeline import MultiModalPipeline
+from .sampling import SampleWindow, Timeline
 from .video_reader import VideoReader
+from .view import CenterView, RandomView, View
 
 __all__ = [
-    'AudioSpectrogram', 'FlowFlip', 'FlowVideoDecode', 'FlowVideoInit',
-    'LoadAudioClip', 'MultiModalPipeline', 'PackMultiModalInputs',
-    'SpectrogramAugment', 'VideoReader'
+    'AudioSpectrogram', 'CenterView', 'FlowFlip', 'FlowVideoDecode',
+    'FlowVideoInit', 'LoadAudioClip', 'MultiModalPipeline',
+    'PackMultiModalInputs', 'RandomView', 'SampleWindow',
+    'SpectrogramAugment', 'Timeline', 'VideoReader', 'View'
 ]

@@ -1,5 +1,7 @@
 """Packing of a sample of several modalities."""
+import copy
 from collections.abc import Sequence
+from typing import Any
 
 from mmaction.datasets.transforms import PackActionInputs
 from mmaction.registry import TRANSFORMS
@@ -17,7 +19,8 @@ class PackMultiModalInputs(PackActionInputs):
     as if they were data.
 
     Args:
-        collect_keys (Sequence[str]): Modalities to pack.
+        collect_keys (Sequence[str]): Modalities to pack; of a record that
+            says which ``modalities`` its dataset was asked for, those.
         meta_keys (Sequence[str]): Further keys for the metainfo. Defaults
             to ().
         algorithm_keys (Sequence[str]): Further fields of the data sample.
@@ -33,3 +36,12 @@ class PackMultiModalInputs(PackActionInputs):
             meta_keys=('clip_id', 'video_id', 'start', 'stop', 'audio_empty',
                        *meta_keys),
             algorithm_keys=('domain', 'modality_mask', *algorithm_keys))
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Pack the modalities that were read."""
+        wanted = results.get('modalities', self.collect_keys)
+        # The host's method reads its attribute.
+        packer = copy.copy(self)
+        packer.collect_keys = tuple(
+            key for key in self.collect_keys if key in wanted)
+        return super(PackMultiModalInputs, packer).transform(results)

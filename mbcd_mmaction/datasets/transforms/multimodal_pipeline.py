@@ -26,8 +26,13 @@ class MultiModalPipeline(BaseTransform):
     - flow: (S, 2, T, H, W) uint8;
     - audio: (S, 1, F, T) float32.
 
-    Pipelines run in the order in which they are given, and each draws its
-    own random window, crop and flip.
+    Pipelines run in the order in which they are given. They share one dict,
+    ``shared``, in which the first that samples frames leaves its window (see
+    :class:`SampleWindow`), for sound that follows the frames. Each draws its
+    own random window, crop and flip, unless ``aligned``.
+
+    Where the record says which ``modalities`` its dataset was asked for, the
+    others' pipelines do not run.
 
     Args:
         pipelines (Mapping[str, Sequence]): Transforms (configs or
@@ -37,19 +42,26 @@ class MultiModalPipeline(BaseTransform):
             (uint8 for the five axes of frames, else float32) and
             ``modality_mask``, a dict from every modality to whether it is
             there. Defaults to None: a record that lacks one is an error.
+        aligned (bool): Whether :class:`SampleWindow` and
+            :class:`RandomView` draw once for all modalities: the same
+            seconds, the same part of the picture, the same flip. Defaults
+            to False, as in the released code.
 
     Raises:
         ClipReadError: A modality's file is missing, empty or unreadable.
             Other errors, mistakes in a program or config, pass unchanged.
         ValueError: No pipelines; ``on_missing`` names an unknown modality;
-            a record lacks a modality that ``on_missing`` does not name; a
-            pipeline leaves neither ``imgs`` nor ``audios``.
+            a record asks for a modality without a pipeline, or lacks one
+            that ``on_missing`` does not name; a pipeline leaves neither
+            ``imgs`` nor ``audios``.
     """
 
     def __init__(
             self,
             pipelines: Mapping[str, Sequence[dict | Callable]],
-            on_missing: Mapping[str, Sequence[int]] | None = None) -> None:
+            on_missing: Mapping[str, Sequence[int]] | None = None,
+            aligned: bool = False) -> None:
+        self.aligned = aligned
         self.on_missing = {
             name: tuple(shape)
             for name, shape in (on_missing or {}).items()
@@ -75,8 +87,10 @@ class MultiModalPipeline(BaseTransform):
             key: value
             for key, value in results.items() if key != 'sources'
         }
+        common.update(shared={}, aligned=self.aligned)
+        names = self._wanted(results)
         absent = []
-        for name in self.pipelines:
+        for name in names:
             if sources.get(name) is None:
                 results[name] = self._zeros(name, results)
                 absent.append(name)
@@ -89,9 +103,20 @@ class MultiModalPipeline(BaseTransform):
         if absent:
             results['modality_mask'] = {
                 name: name not in absent
-                for name in self.pipelines
+                for name in names
             }
         return results
+
+    def _wanted(self, results: dict[str, Any]) -> list[str]:
+        """The modalities to read, in the order of the pipelines."""
+        wanted = results.get('modalities', list(self.pipelines))
+        unknown = [name for name in wanted if name not in self.pipelines]
+        if unknown:
+            raise ValueError(
+                f'the dataset gives the modalities {unknown}, for which '
+                'there is no pipeline: expected some of '
+                f'{list(self.pipelines)}')
+        return [name for name in self.pipelines if name in wanted]
 
     def _read(self, name: str, one: dict[str, Any]) -> dict[str, Any] | None:
         """Run one pipeline; bad files become :class:`ClipReadError`."""
@@ -120,7 +145,7 @@ class MultiModalPipeline(BaseTransform):
     def __repr__(self) -> str:
         inner = ', '.join(f'{k}={v!r}' for k, v in self.pipelines.items())
         return (f'{self.__class__.__name__}({inner}, '
-                f'on_missing={self.on_missing})')
+                f'on_missing={self.on_missing}, aligned={self.aligned})')
 
 
 def _array(name: str, one: dict[str, Any]) -> np.ndarray:
