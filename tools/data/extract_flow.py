@@ -7,7 +7,7 @@ import argparse
 import sys
 
 from mbcd_mmaction.datasets.extraction import command
-from mbcd_mmaction.datasets.extraction.flow import METHODS
+from mbcd_mmaction.datasets.extraction.flow import METHODS, STEPS
 from mbcd_mmaction.datasets.extraction.from_manifest import extract_flow
 
 
@@ -18,9 +18,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--method', choices=METHODS, default='dis',
                         help='dis is fast; tvl1 takes a hundred times as '
                         'long (default: dis)')
-    parser.add_argument('--step', type=int, default=1, metavar='N',
-                        help='from every N-th frame to the next such; 2 '
-                        'gives half the rate (default: 1)')
+    parser.add_argument('--step', type=int, default=1, choices=STEPS,
+                        help='2: from every second frame to the next such, '
+                        'half the rate (default: 1)')
     parser.add_argument('--short-side', type=int, default=256, metavar='PX',
                         help='frames are resized to this before; 0 keeps '
                         'their size. Flow is in pixels of the resized frame '

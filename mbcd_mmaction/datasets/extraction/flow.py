@@ -10,6 +10,7 @@ from ..readers import VideoReader
 from .encode import VideoWriter
 
 METHODS = ('dis', 'tvl1')
+STEPS = (1, 2)  # full and half rate
 BOUND = 20  # pixels
 
 # Near lossless for what 255 levels can hold; every frame is soon reached.

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..derived import audio_path, flow_paths
 from ..manifest_file import read_manifest
-from .flow import BOUND, flow_method, write_flow
+from .flow import BOUND, STEPS, flow_method, write_flow
 from .jobs import Job, Report, run_jobs
 from .sound import write_sound_track
 
@@ -60,9 +60,9 @@ def extract_flow(manifest: str,
         FileNotFoundError: There is no manifest.
         BlockingIOError, OSError: See :func:`run_jobs`.
     """
-    if step < 1 or short_side < 0:
-        raise ValueError('expected a step of at least 1 and a short side of '
-                         f'0 (as it is) or more, got {step} and {short_side}')
+    if step not in STEPS or short_side < 0:
+        raise ValueError(f'expected a step of {STEPS} and a short side of 0 '
+                         f'(as it is) or more, got {step} and {short_side}')
     flow_method(method)
     root, cache = places(manifest, data_root, cache)
     settings = dict(method=method, step=step, short_side=short_side)

@@ -1,17 +1,28 @@
 """Many files made of many others: processes, whole results, resumption."""
+import errno
+import functools
 import json
-import multiprocessing
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cv2
 from mmengine.utils import ProgressBar
 
-from .outputs import FolderLock, clean_leftovers, is_done, withdraw
-from .workers import Failure, run_one, run_processes
+from ..errors import explain, media_errors
+from .outputs import (
+    FolderLock,
+    clean_leftovers,
+    is_done,
+    publish,
+    temporary_names,
+    withdraw,
+)
+from .workers import Died, default_workers, map_processes
 
 
 class Job(NamedTuple):
@@ -30,6 +41,28 @@ class Job(NamedTuple):
     arguments: dict[str, Any]
 
 
+# With these, each further job would fail as well.
+_FATAL = tuple(
+    getattr(errno, name) for name in ('ENOSPC', 'EDQUOT', 'EROFS')
+    if hasattr(errno, name))
+
+
+class Failure(NamedTuple):
+    """One job that failed.
+
+    Attributes:
+        name (str): The job's name.
+        path (str): The file at fault.
+        reason (str): What is wrong with it.
+        detail (str): The trace, where it is a mistake of the program rather
+            than of a file.
+    """
+    name: str
+    path: str
+    reason: str
+    detail: str = ''
+
+
 class Report(NamedTuple):
     """What became of the jobs.
 
@@ -43,13 +76,6 @@ class Report(NamedTuple):
     num_skipped: int
     failures: list[Failure]
     failure_file: str
-
-
-def default_workers() -> int:
-    """Processor cores that this process may use."""
-    if hasattr(os, 'sched_getaffinity'):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def run_jobs(function: Callable[..., None],
@@ -111,23 +137,53 @@ def run_jobs(function: Callable[..., None],
 def _run(function: Callable[..., None], jobs: Sequence[Job],
          workers: int | None) -> Iterator[Failure | None]:
     """One item for each job, in the order in which they end."""
-    workers = min(workers or default_workers(), len(jobs))
-    if workers > 1:
-        yield from run_processes(function, jobs, workers, _context(function))
-    else:
-        for job in jobs:
-            yield run_one(function, job)
+    one = functools.partial(_run_one, function)
+    with closing(map_processes(one, jobs, workers
+                               or default_workers())) as results:
+        for job, result in results:
+            if isinstance(result, Died):
+                result = Failure(
+                    job.name, ', '.join(job.sources),
+                    f'its process died (exit code {result.exit_code})')
+            yield result
 
 
-def _context(function: Callable[..., None]) -> Any:
-    """Processes that share no threads or locks with this one."""
-    methods = multiprocessing.get_all_start_methods()
-    if 'forkserver' not in methods:
-        return multiprocessing.get_context('spawn')
-    context = multiprocessing.get_context('forkserver')
-    # The heavy imports are done once, not in each process.
-    context.set_forkserver_preload([function.__module__])
-    return context
+def _run_one(function: Callable[..., None], job: Job) -> Failure | None:
+    """Do one job in this process.
+
+    Args:
+        function (Callable): Called with one path to write for each output,
+            then the job's arguments.
+        job (Job): What to do.
+
+    Returns:
+        Failure, optional: None where all went well.
+
+    Raises:
+        OSError: The disk is full or cannot be written.
+    """
+    temporary = temporary_names(job.outputs)
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        for path in job.outputs:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        function(*temporary, **job.arguments)
+        publish(temporary, job.outputs)
+    except Exception as error:
+        if getattr(error, 'errno', None) in _FATAL:
+            raise OSError(error.errno, os.strerror(error.errno),
+                          job.outputs[0]) from error
+        known = isinstance(error, media_errors())
+        path, reason = explain(error, job.sources)
+        return Failure(job.name, path, reason,
+                       '' if known else traceback.format_exc())
+    finally:
+        cv2.setNumThreads(threads)
+        for path in temporary:
+            if os.path.exists(path):
+                os.unlink(path)
+    return None
 
 
 def _show(results: Iterator[Failure | None], total: int,

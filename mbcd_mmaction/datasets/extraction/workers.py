@@ -1,168 +1,142 @@
-"""Processes that do jobs, none of whose ends can hang the run."""
-import errno
+"""Processes that share work, none of whose ends can hang the others."""
+import multiprocessing
 import os
 import signal
 import threading
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import BaseContext
 from typing import Any, NamedTuple
 
 import cv2
-
-from ..errors import explain, media_errors
-from .outputs import publish, temporary_names
-
-# With these, each further job would fail as well.
-_FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+import torch
 
 
-class Failure(NamedTuple):
-    """One job that failed.
+class Died(NamedTuple):
+    """What stands for the result of a process that ended in the middle.
 
     Attributes:
-        name (str): The job's name.
-        path (str): The file at fault.
-        reason (str): What is wrong with it.
-        detail (str): The trace, where it is a mistake of the program rather
-            than of a file.
+        exit_code (int): Of the process; negative is the number of a signal.
     """
-    name: str
-    path: str
-    reason: str
-    detail: str = ''
+    exit_code: int
 
 
-def run_one(function: Callable[..., None], job: Any) -> Failure | None:
-    """Do one job in this process.
+def map_processes(function: Callable[[Any], Any], items: Sequence[Any],
+                  workers: int) -> Iterator[tuple[Any, Any]]:
+    """Call a function for each item, in several processes.
+
+    Processes are started afresh, with no threads or locks of this one, each
+    with one thread for OpenCV and torch. One that dies, as one does that the
+    system stops for want of memory, gives :class:`Died` for its item, and
+    another takes its place. When the iteration ends early, closed or by
+    Ctrl-C, all are stopped.
 
     Args:
-        function (Callable): Called with one path to write for each output,
-            then the job's arguments.
-        job (Job): What to do.
-
-    Returns:
-        Failure, optional: None where all went well.
-
-    Raises:
-        OSError: The disk is full or cannot be written.
-    """
-    temporary = temporary_names(job.outputs)
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        for path in job.outputs:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-        function(*temporary, **job.arguments)
-        publish(temporary, job.outputs)
-    except Exception as error:
-        if getattr(error, 'errno', None) in _FATAL:
-            raise OSError(error.errno, os.strerror(error.errno),
-                          job.outputs[0]) from error
-        known = isinstance(error, media_errors())
-        path, reason = explain(error, job.sources)
-        return Failure(job.name, path, reason,
-                       '' if known else traceback.format_exc())
-    finally:
-        cv2.setNumThreads(threads)
-        for path in temporary:
-            if os.path.exists(path):
-                os.unlink(path)
-    return None
-
-
-def run_processes(function: Callable[..., None], jobs: Sequence[Any],
-                  workers: int, context: Any) -> Iterator[Failure | None]:
-    """Do jobs in several processes; see :func:`run_one`.
-
-    A process that dies, as one does that the system stops for want of
-    memory, is one failure, and another takes its place. When the iteration
-    ends early, all processes are stopped.
-
-    Args:
-        function (Callable): See :func:`run_one`.
-        jobs (Sequence[Job]): What to do.
-        workers (int): Number of processes.
-        context (BaseContext): How processes are started.
+        function (Callable): A function of a module, which other processes
+            can import, or a ``functools.partial`` of one.
+        items (Sequence): Its arguments; like its results they are pickled.
+        workers (int): Number of processes; with 1 all is done in this one.
 
     Yields:
-        Failure, optional: for each job, in the order in which they end.
+        tuple: each item and its result, in the order in which they end.
 
     Raises:
-        OSError: See :func:`run_one`.
-        RuntimeError: A process ends before its first job.
+        RuntimeError: A process ends before its first item.
+        Exception: What the function raises.
     """
-    left = iter(jobs)
-    pool = _Pool(function, context)
+    workers = min(workers, len(items))
+    if workers < 2:
+        yield from ((item, function(item)) for item in items)
+        return
+    left = iter(items)
+    pool = _Pool(function)
     try:
         for _ in range(workers):
-            pool.start(next(left, None))
+            pool.start(next(left))
         while pool.running:
             for link in wait(list(pool.running)):
-                job, result = pool.take(link)
-                if isinstance(result, OSError):
+                item, result = pool.take(link)
+                if isinstance(result, Exception):
                     raise result
-                following = next(left, None)
                 if link in pool.running:
-                    pool.give(link, following)
-                elif following is not None:
-                    pool.start(following)
-                yield result
+                    pool.give(link, next(left, None))
+                else:
+                    replacement = next(left, None)
+                    if replacement is not None:
+                        pool.start(replacement)
+                yield item, result
     finally:
         pool.stop()
 
 
-class _Pool:
-    """The processes, each with a pipe and at most one job."""
+def default_workers() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
-    def __init__(self, function: Callable[..., None], context: Any) -> None:
+
+def _context(function: Callable[[Any], Any]) -> BaseContext:
+    """How processes are started: not as copies of this one."""
+    methods = multiprocessing.get_all_start_methods()
+    if 'forkserver' not in methods:
+        return multiprocessing.get_context('spawn')
+    context = multiprocessing.get_context('forkserver')
+    # The heavy imports are done once, not in each process.
+    inner = getattr(function, 'func', function)
+    context.set_forkserver_preload([inner.__module__])
+    return context
+
+
+class _Pool:
+    """The processes, each with a pipe and at most one item."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
         self.function = function
-        self.context = context
+        self.context = _context(function)
         self.running: dict[Connection, tuple[Any, Any]] = {}
 
-    def start(self, job: Any) -> None:
-        """A further process, with its first job."""
+    def start(self, item: Any) -> None:
+        """A further process, with its first item."""
         here, there = self.context.Pipe()
         process = self.context.Process(
             target=_serve, args=(there, self.function), daemon=True)
         _start_without_sigint(process)
         # The only other end is the process's: when it dies, reading ends.
         there.close()
-        self.running[here] = process, job
+        self.running[here] = process, item
         try:
             here.recv()
         except EOFError:
             process.join()
             raise RuntimeError(
-                'a worker process ended before its first job (exit code '
+                'a worker process ended before its first item (exit code '
                 f'{process.exitcode}); --jobs 1 works without') from None
-        self.give(here, job)
+        self.give(here, item)
 
-    def give(self, link: Connection, job: Any) -> None:
-        """Give a process its next job; None ends it."""
+    def give(self, link: Connection, item: Any) -> None:
+        """Give a process its next item; None ends it."""
         process, _ = self.running[link]
-        self.running[link] = process, job
+        self.running[link] = process, item
         try:
-            link.send(job)
+            link.send(item)
         except (BrokenPipeError, ConnectionResetError):
             pass  # it has died: take() finds that out
-        if job is None:
+        if item is None:
             del self.running[link]
             process.join()
             link.close()
 
     def take(self, link: Connection) -> tuple[Any, Any]:
-        """A job and its result, from a process that has something to say."""
-        process, job = self.running[link]
+        """An item and its result, from a process that has one."""
+        process, item = self.running[link]
         try:
-            return job, link.recv()
+            return item, link.recv()
         except (EOFError, ConnectionResetError):
             del self.running[link]
             process.join()
             link.close()
-            return job, Failure(
-                job.name, ', '.join(job.sources),
-                f'its process died (exit code {process.exitcode})')
+            return item, Died(process.exitcode)
 
     def stop(self) -> None:
         """End what is running, at once."""
@@ -174,23 +148,24 @@ class _Pool:
         self.running.clear()
 
 
-def _serve(link: Connection, function: Callable[..., None]) -> None:
-    """What a process does: jobs, until there are none or nobody asks."""
+def _serve(link: Connection, function: Callable[[Any], Any]) -> None:
+    """What a process does: items, until there are none or nobody asks."""
     # Ctrl-C reaches all processes; the one that started them stops them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
+    torch.set_num_threads(1)
     link.send('ready')
     while True:
         try:
-            job = link.recv()
+            item = link.recv()
         except EOFError:
             return
-        if job is None:
+        if item is None:
             return
         try:
-            result = run_one(function, job)
-        except OSError as error:
-            result = OSError(*error.args, error.filename)
+            result = function(item)
+        except Exception as error:
+            result = error
         try:
             link.send(result)
         except (BrokenPipeError, ConnectionResetError):
