@@ -29,8 +29,8 @@ def clip_sources(root: str, domain: str, split: str,
     Returns:
         dict[str, dict]: For each modality its ``filename`` (for flow a pair
         u, v), ``modality`` as the host calls it and ``start_index``; for
-        audio, which is one file a recording, ``start`` and ``stop`` in
-        seconds.
+        audio, which is one file a recording, ``segment``, its start and
+        stop in seconds.
     """
     video_id, label = row['video_id'], row['verb_class']
     start, stop = row['start_frame'], row['stop_frame']
@@ -54,8 +54,7 @@ def clip_sources(root: str, domain: str, split: str,
         audio=dict(
             filename=path('audio', f'{video_id}.wav'),
             modality='Audio',
-            start=row['start_timestamp'],
-            stop=row['stop_timestamp']))
+            segment=(row['start_timestamp'], row['stop_timestamp'])))
 
 
 @DATASETS.register_module()

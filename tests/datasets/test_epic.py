@@ -57,8 +57,7 @@ def test_one_record_a_clip(layout):
             audio=dict(
                 filename=f'{root}/audio/train/D2/P01_01.wav',
                 modality='Audio',
-                start=2.02,
-                stop=4.0)))
+                segment=(2.02, 4.0))))
 
 
 def test_clips_that_differ_by_class_only_have_names_of_their_own(layout):

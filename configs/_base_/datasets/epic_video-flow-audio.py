@@ -24,13 +24,13 @@ train_pipeline = [
                 dict(type='FormatShape', input_format='NCTHW')
             ],
             flow=[
-                dict(type='FlowVideoInit'),
+                dict(type='ClipInit'),
                 dict(
                     type='SampleFrames',
                     clip_len=8,
                     frame_interval=4,
                     num_clips=1),
-                dict(type='FlowVideoDecode'),
+                dict(type='ClipDecode'),
                 dict(type='Resize', scale=(-1, 256)),
                 dict(type='RandomResizedCrop'),
                 dict(type='Resize', scale=(224, 224), keep_ratio=False),
@@ -62,14 +62,14 @@ test_pipeline = [
                 dict(type='FormatShape', input_format='NCTHW')
             ],
             flow=[
-                dict(type='FlowVideoInit'),
+                dict(type='ClipInit'),
                 dict(
                     type='SampleFrames',
                     clip_len=8,
                     frame_interval=4,
                     num_clips=1,
                     test_mode=True),
-                dict(type='FlowVideoDecode'),
+                dict(type='ClipDecode'),
                 dict(type='Resize', scale=(-1, 256)),
                 dict(type='CenterCrop', crop_size=224),
                 dict(type='FormatShape', input_format='NCTHW')
