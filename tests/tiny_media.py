@@ -1,5 +1,6 @@
 """Tiny encoded media and a tiny EPIC-Kitchens set for the tests."""
 import csv
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -24,9 +25,9 @@ VIDEO = [
     dict(type='FormatShape', input_format='NCTHW'),
 ]
 FLOW = [
-    dict(type='FlowVideoInit'),
+    dict(type='ClipInit'),
     dict(type='SampleFrames', clip_len=8, frame_interval=2, num_clips=1),
-    dict(type='FlowVideoDecode'),
+    dict(type='ClipDecode'),
     dict(type='Resize', scale=(-1, 56)),
     dict(type='RandomResizedCrop'),
     dict(type='Resize', scale=(48, 48), keep_ratio=False),
@@ -75,6 +76,36 @@ def write_wav(path, samples, rate=RATE):
     """Write float samples, (L,) or (L, channels), as 16 bit PCM."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(str(path), samples, rate, subtype='PCM_16')
+
+
+def write_sound_track(path, samples, rate=RATE, codec='aac', video=(),
+                      offset=0., **codec_options):
+    """Encode float samples, (L,) or (L, channels), in a container.
+
+    With ``video``, RGB frames of 30 a second, of which the first is shown
+    at 0 s; the sound begins ``offset`` seconds later.
+    """
+    samples = np.atleast_2d(np.asarray(samples, np.float32).T)
+    layout = {1: 'mono', 2: 'stereo', 6: '5.1'}[len(samples)]
+    with av.open(str(path), 'w') as container:
+        if len(video):
+            picture = container.add_stream('libx264', rate=30)
+            picture.height, picture.width = video[0].shape[:2]
+            picture.pix_fmt = 'yuv420p'
+        stream = container.add_stream(codec, rate=rate, layout=layout,
+                                      options=codec_options)
+        for frame in video:
+            container.mux(picture.encode(
+                av.VideoFrame.from_ndarray(frame, format='rgb24')))
+        if len(video):
+            container.mux(picture.encode())
+        for first in range(0, samples.shape[1], 960):
+            part = np.ascontiguousarray(samples[:, first:first + 960])
+            frame = av.AudioFrame.from_ndarray(part, 'fltp', layout)
+            frame.rate, frame.time_base = rate, Fraction(1, rate)
+            frame.pts = first + round(offset * rate)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
 
 
 def row(video_id='P01_01', start=0, stop=60, label=0, fps=60, **changes):

@@ -11,6 +11,7 @@ from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 from mmengine.runner import Runner
 
+from .modalities import follow_modalities
 from .preflight import check_datasets
 
 _OPTIONS_HELP = (
@@ -41,11 +42,16 @@ def merge_common_args(cfg: Config, args: argparse.Namespace) -> Config:
     """Merge launcher, work dir and ``--cfg-options``, in the host's order.
 
     The work dir is, in this order: the flag's, the config's,
-    ``./work_dirs/<name of the config file>``.
+    ``./work_dirs/<name of the config file>``. Datasets then follow
+    ``model.modalities``, see :func:`follow_modalities`.
 
     Args:
         cfg (Config): The config as read; not changed.
         args (argparse.Namespace): The parsed flags.
+
+    Raises:
+        ValueError: ``--cfg-options`` leave a training dataset without a
+            modality of the model.
     """
     cfg = copy.deepcopy(cfg)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
@@ -57,7 +63,7 @@ def merge_common_args(cfg: Config, args: argparse.Namespace) -> Config:
         cfg.work_dir = os.path.join('./work_dirs', name)
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)
-    return cfg
+    return follow_modalities(cfg, args.cfg_options)
 
 
 def use_mixed_precision(cfg: Config) -> Config:

@@ -1,19 +1,34 @@
 """EPIC-Kitchens with the domain adaptation splits of MM-SADA."""
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mmaction.registry import DATASETS
 
 from .annotations import read_annotations
+from .choices import MODALITIES, basename, choose, find_root
 from .multimodal import MultiModalDataset
 
 ANNOTATION_FOLDER = 'MM-SADA_Domain_Adaptation_Splits'
 CLASSES = ('take', 'put', 'open', 'close', 'wash', 'cut', 'mix', 'pour')
 DOMAINS = ('D1', 'D2', 'D3')
-MODALITIES = ('video', 'flow', 'audio')
 SPLITS = ('train', 'test')
+LAYOUTS = ('clips', 'frames')
+FRAME_RATE = 60.0
+TEMPLATE = 'frame_{:010d}.jpg'
+
+
+def flow_range(row: dict[str, Any]) -> tuple[int, int]:
+    """First frame of a clip's flow and the number of its frames.
+
+    Flow was computed at half the frame rate.
+
+    Args:
+        row (dict): The clip's row of the annotation file.
+    """
+    start, stop = row['start_frame'], row['stop_frame']
+    return math.ceil(start / 2), int((stop - start) / 2)
 
 
 def clip_sources(root: str, domain: str, split: str,
@@ -21,24 +36,21 @@ def clip_sources(root: str, domain: str, split: str,
     """Where one clip's media are in the layout "clips".
 
     Args:
-        root (str): The folder that holds annotations and media.
+        root (str): The folder that holds the media.
         domain (str): 'D1', 'D2' or 'D3'.
         split (str): 'train' or 'test'.
         row (dict): The clip's row of the annotation file.
 
     Returns:
         dict[str, dict]: For each modality its ``filename`` (for flow a pair
-        u, v), ``modality`` as the host calls it and ``start_index``; for
-        audio, which is one file a recording, ``start`` and ``stop`` in
-        seconds.
+        u, v) and ``modality`` as the host calls it; for audio, which is one
+        file a recording, the ``segment``: start and stop in seconds.
     """
     video_id, label = row['video_id'], row['verb_class']
-    start, stop = row['start_frame'], row['stop_frame']
-    # Flow was computed at half the frame rate.
-    first = math.ceil(start / 2)
-    last = first + int((stop - start) / 2)
-    clip = f'{domain}_{video_id}_{start}_{stop}_{label}.mp4'
-    flow = f'{domain}_{video_id}_{first}_{last}_{label}'
+    first, count = flow_range(row)
+    clip = (f'{domain}_{video_id}_{row["start_frame"]}_{row["stop_frame"]}_'
+            f'{label}.mp4')
+    flow = f'{domain}_{video_id}_{first}_{first + count}_{label}'
 
     def path(kind: str, name: str) -> str:
         return os.path.join(root, kind, split, domain, name)
@@ -51,11 +63,55 @@ def clip_sources(root: str, domain: str, split: str,
                       path('flow', f'{flow}_v.mp4')),
             modality='Flow',
             start_index=0),
-        audio=dict(
-            filename=path('audio', f'{video_id}.wav'),
-            modality='Audio',
-            start=row['start_timestamp'],
-            stop=row['stop_timestamp']))
+        audio=_sound(path('audio', f'{video_id}.wav'), row))
+
+
+def frame_sources(root: str, domain: str, split: str,
+                  row: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Where one clip's media are in the layout "frames".
+
+    Args:
+        root, domain, split, row: As for :func:`clip_sources`.
+
+    Returns:
+        dict[str, dict]: For each modality its folder as ``filename`` (for
+        flow a pair u, v), the ``template`` of the frames' names, the number
+        of the ``first``, ``total_frames`` and ``fps``; for audio the
+        recording's file and the ``segment`` in seconds.
+    """
+
+    def path(kind: str, *names: str) -> str:
+        return os.path.join(root, kind, split, domain, *names)
+
+    video_id = row['video_id']
+    first, count = flow_range(row)
+    return dict(
+        video=dict(
+            filename=path('rgb', video_id), modality='RGB',
+            template=TEMPLATE, first=row['start_frame'],
+            total_frames=row['stop_frame'] - row['start_frame'],
+            fps=FRAME_RATE),
+        flow=dict(
+            filename=(path('flow', video_id, 'u'),
+                      path('flow', video_id, 'v')),
+            modality='Flow', template=TEMPLATE, first=first,
+            total_frames=count, fps=FRAME_RATE / 2),
+        audio=_sound(path('rgb', f'{video_id}.wav'), row))
+
+
+def _sound(path: str, row: dict[str, Any]) -> dict[str, Any]:
+    """The clip's part of a recording's sound."""
+    return dict(
+        filename=path,
+        modality='Audio',
+        segment=(row['start_timestamp'], row['stop_timestamp']))
+
+
+SOURCES = dict(clips=clip_sources, frames=frame_sources)
+# The folder of each modality's files.
+FOLDERS = dict(
+    clips=dict(video='video', flow='flow', audio='audio'),
+    frames=dict(video='rgb', flow='flow', audio='rgb'))
 
 
 @DATASETS.register_module()
@@ -64,9 +120,11 @@ class EpicKitchensDataset(MultiModalDataset):
 
     Protocol of the domain generalisation benchmarks: train on the sources'
     train split, validate on the sources' test split, test on the target's
-    test split. The folder is laid out as docs/data_preparation.md describes
-    under "clips"; ``data_root`` is the folder that holds
-    ``MM-SADA_Domain_Adaptation_Splits``, or that folder itself.
+    test split. The media are laid out in one of the two ways that
+    docs/data_preparation.md describes: one file a clip ("clips") or one jpg
+    a frame ("frames"); which it is, is found by looking. ``data_root`` is
+    the folder that holds ``MM-SADA_Domain_Adaptation_Splits``, or that
+    folder itself.
 
     Args:
         data_root (str): Root folder of the set.
@@ -75,6 +133,8 @@ class EpicKitchensDataset(MultiModalDataset):
         modalities (Sequence[str]): Some of 'video', 'flow', 'audio'; the
             others' files are neither listed in ``sources`` nor looked for.
             Defaults to all three.
+        layout (str, optional): 'clips' or 'frames'. Defaults to None: the
+            one that is there.
         num_classes (int): Number of classes K. Defaults to 8.
         hint (str, optional): A command that makes the set, named where the
             folder is missing. Defaults to None: the generator of the mini
@@ -87,8 +147,8 @@ class EpicKitchensDataset(MultiModalDataset):
             of a modality and domain does not exist. Raised here, also with
             ``lazy_init=True``; a single missing media file is found when it
             is read.
-        ValueError: Unknown or repeated domain, split or modality, no clips,
-            or a label outside [0, K).
+        ValueError: Unknown or repeated domain, split, modality or layout,
+            both layouts at once, no clips, or a label outside [0, K).
     """
 
     METAINFO = dict(
@@ -100,21 +160,24 @@ class EpicKitchensDataset(MultiModalDataset):
                  split: str,
                  modalities: Sequence[str] = MODALITIES,
                  pipeline: Sequence[dict | Callable] = (),
+                 layout: str | None = None,
                  num_classes: int = len(CLASSES),
                  hint: str | None = None,
                  **kwargs: Any) -> None:
-        domains = [domains] if isinstance(domains, str) else list(domains)
-        self.domains = _choose('domains', domains, DOMAINS)
-        self.split, = _choose('split', [split], SPLITS)
-        self.modalities = _choose('modalities', list(modalities), MODALITIES)
-        if hint is None and _basename(data_root) == 'mini':
+        self.domains = choose('domains', domains, DOMAINS)
+        self.split, = choose('split', [split], SPLITS)
+        self.modalities = choose('modalities', modalities, MODALITIES)
+        if hint is None and basename(data_root) == 'mini':
             hint = 'python tools/data/make_mini.py'
-        self.root = _find_root(data_root, hint)
+        self.root = find_root(data_root, ANNOTATION_FOLDER)
+        if self.root is None:
+            raise FileNotFoundError(_missing(
+                f'the folder {os.path.abspath(data_root)}', hint))
         self.annotations = {
             domain: self._find_annotation(domain, hint)
             for domain in self.domains
         }
-        self._find_media(hint)
+        self.layout, self.media = self._find_media(layout, hint)
         super().__init__(
             data_root=data_root,
             pipeline=pipeline,
@@ -135,7 +198,7 @@ class EpicKitchensDataset(MultiModalDataset):
 
     def _record(self, domain: str, row: dict[str, Any]) -> dict[str, Any]:
         """The record of one annotated clip."""
-        sources = clip_sources(self.root, domain, self.split, row)
+        sources = SOURCES[self.layout](self.media, domain, self.split, row)
         # The class is part of the name: one stretch of a recording may be
         # annotated twice, with different verbs.
         clip_id = '_'.join(
@@ -150,6 +213,7 @@ class EpicKitchensDataset(MultiModalDataset):
             video_id=row['video_id'],
             start=row['start_timestamp'],
             stop=row['stop_timestamp'],
+            modalities=self.modalities,
             sources={name: sources[name]
                      for name in self.modalities})
 
@@ -166,40 +230,46 @@ class EpicKitchensDataset(MultiModalDataset):
         raise FileNotFoundError(
             _missing(f'the annotation file {places} (or .csv)', hint))
 
-    def _find_media(self, hint: str | None) -> None:
-        """Raise where the folder of a modality and domain is missing."""
-        for modality in self.modalities:
-            for domain in self.domains:
-                folder = os.path.join(self.root, modality, self.split, domain)
-                if not os.path.isdir(folder):
-                    raise FileNotFoundError(
-                        _missing(f"the folder of {domain}'s {modality} "
-                                 f'files, {os.path.abspath(folder)}', hint))
+    def _find_media(self, layout: str | None,
+                    hint: str | None) -> tuple[str, str]:
+        """The layout and the folder that holds its folders of media."""
+        layouts = LAYOUTS if layout is None else choose(
+            'layout', layout, LAYOUTS)
+        # Clips lie beside the annotations, frames beside their folder.
+        places = list(dict.fromkeys(os.path.abspath(place) for place in (
+            self.root, *_holder(self.root))))
+        found = [(name, place) for name in layouts for place in places
+                 if not self._absent(name, place)]
+        if len(found) == 1 or (found and layout is not None):
+            return found[0]
+        if found:
+            raise ValueError(
+                'EPIC-Kitchens: found both layouts, '
+                + ' and '.join(f'{name!r} in {place}'
+                               for name, place in found)
+                + ": say which by layout='clips' or layout='frames'")
+        # The one of which most is there tells best what is missing.
+        absent = min((self._absent(name, place)
+                      for name in layouts for place in places), key=len)
+        modality, domain, folder = absent[0]
+        raise FileNotFoundError(
+            _missing(f"the folder of {domain}'s {modality} files, {folder}",
+                     hint))
+
+    def _absent(self, layout: str, place: str) -> list[tuple[str, str, str]]:
+        """(modality, domain, folder) of the folders that are missing."""
+        wanted = [(modality, domain,
+                   os.path.join(place, FOLDERS[layout][modality], self.split,
+                                domain))
+                  for modality in self.modalities for domain in self.domains]
+        return [item for item in wanted if not os.path.isdir(item[2])]
 
 
-def _choose(name: str, values: Sequence[str],
-            known: Iterable[str]) -> list[str]:
-    """Check a choice of known words, each at most once, at least one."""
-    unknown = [value for value in values if value not in known]
-    if unknown or not values or len(set(values)) != len(values):
-        raise ValueError(f'{name}: expected some of {list(known)}, each once, '
-                         f'got {list(values)}')
-    return list(values)
-
-
-def _basename(folder: str) -> str:
-    """Name of a folder, with or without a slash at the end."""
-    return os.path.basename(os.path.normpath(folder))
-
-
-def _find_root(data_root: str, hint: str | None) -> str:
-    """The folder with annotations and media: data_root or the one in it."""
-    inner = os.path.join(data_root, ANNOTATION_FOLDER)
-    for folder in (inner, data_root):
-        if os.path.isdir(folder):
-            return folder
-    raise FileNotFoundError(
-        _missing(f'the folder {os.path.abspath(data_root)}', hint))
+def _holder(root: str) -> list[str]:
+    """The folder around the annotations', where that has its own name."""
+    root = os.path.abspath(root)
+    named = os.path.basename(root) == ANNOTATION_FOLDER
+    return [os.path.dirname(root)] if named else []
 
 
 def _places(root: str) -> list[str]:
@@ -215,6 +285,7 @@ def _missing(what: str, hint: str | None) -> str:
     how = f'Make it with: {hint}. ' if hint else ''
     return (f'EPIC-Kitchens: expected {what}, which does not exist. '
             f'data_root is the folder {ANNOTATION_FOLDER}, with '
-            'D1_train.pkl, ..., video/, flow/ and audio/ in it, or the '
-            f'folder that holds it. {how}docs/data_preparation.md tells how '
+            'D1_train.pkl, ..., in it, or the folder that holds it; there '
+            'are video/, flow/ and audio/ (layout "clips") or rgb/ and '
+            f'flow/ ("frames"). {how}docs/data_preparation.md tells how '
             'to get it')

@@ -9,7 +9,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from .pretrained import load_backbone
+from .pretrained import load_backbone, take_checkpoint
 from .stages import Features, build_stages
 
 __all__ = ['Branch']
@@ -37,7 +37,12 @@ class Branch(BaseModule):
         train_layer_norm (bool): Whether the LayerNorm's affine parameters
             train. Defaults to True.
         checkpoint (str, optional): Path or URL of the backbone's pretrained
-            weights. Defaults to None: random weights.
+            weights; an ``init_cfg`` of type 'Pretrained', here or in
+            ``backbone``, says the same. Defaults to None: random weights.
+        adapt_stem (bool): Whether weights for another number of input
+            channels are accepted, see
+            :func:`~mbcd_mmaction.models.pretrained.load_backbone`. Defaults
+            to False.
         init_cfg (dict, optional): As in mmengine's BaseModule.
     """
 
@@ -48,7 +53,10 @@ class Branch(BaseModule):
                  trunk_norm: str = 'frozen',
                  train_layer_norm: bool = True,
                  checkpoint: str | None = None,
+                 adapt_stem: bool = False,
                  init_cfg: dict | None = None) -> None:
+        backbone, checkpoint, init_cfg = take_checkpoint(
+            backbone, checkpoint, init_cfg)
         super().__init__(init_cfg=init_cfg)
         if trunk_norm not in ('frozen', 'batch'):
             raise ValueError("trunk_norm must be 'frozen' or 'batch', got "
@@ -60,6 +68,7 @@ class Branch(BaseModule):
         self.norm.requires_grad_(train_layer_norm)
         self.trunk_norm = trunk_norm
         self.checkpoint = checkpoint
+        self.adapt_stem = adapt_stem
         # here and not in train(): DDP lists trainable parameters when it
         # wraps the model
         for module in self.trunk_modules:
@@ -93,7 +102,7 @@ class Branch(BaseModule):
         """Initialise, then load the backbone's pretrained weights."""
         super().init_weights()
         if self.checkpoint is not None:
-            load_backbone(self.backbone, self.checkpoint)
+            load_backbone(self.backbone, self.checkpoint, self.adapt_stem)
         elif self.has_trunk:
             print_log(
                 f'RANDOM WEIGHTS in the frozen trunk of '

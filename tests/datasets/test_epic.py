@@ -4,6 +4,7 @@ import shutil
 import numpy as np
 import pytest
 import tiny_media
+import tiny_sets
 
 from mbcd_mmaction.datasets import EpicKitchensDataset
 from mbcd_mmaction.datasets.epic import ANNOTATION_FOLDER
@@ -42,6 +43,7 @@ def test_one_record_a_clip(layout):
         video_id='P01_01',
         start=2.02,
         stop=4.0,
+        modalities=['video', 'flow', 'audio'],
         sample_idx=0,
         sources=dict(
             video=dict(
@@ -57,8 +59,7 @@ def test_one_record_a_clip(layout):
             audio=dict(
                 filename=f'{root}/audio/train/D2/P01_01.wav',
                 modality='Audio',
-                start=2.02,
-                stop=4.0)))
+                segment=(2.02, 4.0))))
 
 
 def test_clips_that_differ_by_class_only_have_names_of_their_own(layout):
@@ -252,3 +253,79 @@ def test_the_mini_set_reads(mini_root):
         assert data['inputs']['video'].shape == (1, 3, 8, 48, 48)
         # Flow is centred at 128: most of a frame is nearly still.
         assert abs(np.median(data['inputs']['flow'].numpy()) - 128) < 40
+
+
+@pytest.fixture(scope='module')
+def frames_root(tmp_path_factory):
+    root = tmp_path_factory.mktemp('frames')
+    tiny_sets.write_epic_frames(root, clips=2, frames=41)
+    return root
+
+
+@pytest.mark.parametrize('layout', [None, 'frames'])
+@pytest.mark.parametrize('inner', ['', ANNOTATION_FOLDER])
+def test_layout_frames_is_found_or_named(frames_root, layout, inner):
+    dataset = EpicKitchensDataset(str(frames_root / inner), 'D1', 'train',
+                                  layout=layout)
+    assert dataset.layout == 'frames'
+    record = dataset.get_data_info(1)
+    place = frames_root / 'rgb/train/D1/P01_01'
+    assert record['sources'] == dict(
+        # From frame 61, 41 frames of 60 a second.
+        video=dict(filename=str(place), modality='RGB',
+                   template='frame_{:010d}.jpg', first=61, total_frames=41,
+                   fps=60.0),
+        # Half rate: from ceil(61 / 2), int(41 / 2) frames.
+        flow=dict(
+            filename=tuple(str(frames_root / f'flow/train/D1/P01_01/{axis}')
+                           for axis in 'uv'),
+            modality='Flow', template='frame_{:010d}.jpg', first=31,
+            total_frames=20, fps=30.0),
+        audio=dict(filename=f'{place}.wav', modality='Audio',
+                   segment=(record['start'], record['stop'])))
+    for kind, name in (('video', place), *(
+            ('flow', frames_root / f'flow/train/D1/P01_01/{axis}')
+            for axis in 'uv')):
+        source = record['sources'][kind]
+        for number in range(source['total_frames']):
+            assert (name / source['template'].format(
+                source['first'] + number)).is_file()
+
+
+def test_layout_clips_is_found(tiny_root):
+    dataset = EpicKitchensDataset(str(tiny_root), 'D1', 'train')
+    assert dataset.layout == 'clips'
+
+
+def test_a_layout_that_is_not_there(frames_root, tiny_root):
+    with pytest.raises(FileNotFoundError, match="D1's video files"):
+        EpicKitchensDataset(str(frames_root), 'D1', 'train', layout='clips')
+    with pytest.raises(FileNotFoundError, match='rgb/train/D1'):
+        EpicKitchensDataset(str(tiny_root), 'D1', 'train', layout='frames')
+    with pytest.raises(ValueError, match="layout.*'clips', 'frames'.*tar"):
+        EpicKitchensDataset(str(tiny_root), 'D1', 'train', layout='tar')
+
+
+def test_both_layouts_at_once_must_be_named(tmp_path):
+    tiny_media.write_set(tmp_path / ANNOTATION_FOLDER, clips=1)
+    for kind in ('rgb', 'flow'):
+        (tmp_path / kind / 'train/D1').mkdir(parents=True)
+    with pytest.raises(ValueError,
+                       match="'clips' in .*'frames' in .*say which"):
+        EpicKitchensDataset(str(tmp_path), 'D1', 'train')
+    for layout in ('clips', 'frames'):
+        dataset = EpicKitchensDataset(str(tmp_path), 'D1', 'train',
+                                      layout=layout)
+        assert dataset.layout == layout
+
+
+def test_frames_need_no_folder_of_a_modality_that_is_not_read(frames_root,
+                                                              tmp_path):
+    shutil.copytree(frames_root / ANNOTATION_FOLDER,
+                    tmp_path / ANNOTATION_FOLDER)
+    (tmp_path / 'rgb/train/D1').mkdir(parents=True)
+    dataset = EpicKitchensDataset(str(tmp_path), 'D1', 'train',
+                                  modalities=['video', 'audio'])
+    assert dataset.layout == 'frames'
+    with pytest.raises(FileNotFoundError, match="D1's flow files"):
+        EpicKitchensDataset(str(tmp_path), 'D1', 'train')

@@ -1,6 +1,9 @@
 """Pretrained weights: files as they are published, shapes made small."""
 import copy
+import functools
+import http.server
 import logging
+import threading
 import urllib.error
 import urllib.request
 
@@ -279,3 +282,159 @@ def test_a_random_frozen_trunk_is_loud(tmp_path, heard):
     Branch(AUDIO, checkpoint=str(tmp_path / 'w.pth')).init_weights()
     assert not [r for r in heard if r.levelno >= logging.WARNING]
     assert any('loaded 120 tensors' in r.getMessage() for r in heard)
+
+
+PRETRAINED = dict(type='Pretrained', prefix='backbone.')
+
+
+@pytest.mark.parametrize('where', ['backbone', 'branch', 'list'])
+@pytest.mark.parametrize('family', FILES)
+def test_pretrained_init_cfg_is_not_ignored(tmp_path, family, where):
+    """The host's backbones override init_weights and never look at it."""
+    config, write = FILES[family]
+    expected = write(tmp_path / 'w.pth')
+    init = dict(PRETRAINED, checkpoint=str(tmp_path / 'w.pth'))
+    if where == 'backbone':
+        branch = Branch({**config, 'init_cfg': init})
+    elif where == 'list':
+        branch = Branch({**config, 'init_cfg': [
+            dict(type='Kaiming', layer='Conv2d'), init]})
+    else:
+        branch = Branch(config, init_cfg=init)
+    branch.init_weights()
+    got = branch.backbone.state_dict()
+    for name, value in expected.items():
+        assert torch.equal(got[name], value), name
+
+
+def test_the_host_ignores_it(tmp_path):
+    """Else the test above would show nothing."""
+    expected = openmmlab_file(tmp_path / 'w.pth', SLOWONLY)
+    backbone = MODELS.build({**SLOWONLY, 'init_cfg': dict(
+        PRETRAINED, checkpoint=str(tmp_path / 'w.pth'))})
+    backbone.init_weights()
+    got = backbone.state_dict()['conv1.conv.weight']
+    assert not torch.equal(got, expected['conv1.conv.weight'])
+
+
+def test_two_sources_are_refused():
+    init = dict(type='Pretrained', checkpoint='a.pth')
+    with pytest.raises(ValueError, match=r"one source.*'a.pth', 'b.pth'"):
+        Branch({**AUDIO, 'init_cfg': init}, checkpoint='b.pth')
+
+
+@pytest.mark.parametrize('config,match', [
+    ({**SLOWONLY, 'pretrained': 'a.pth'}, "^pretrained='a.pth'.*checkpoint"),
+    ({**SLOWFAST, 'slow_pathway': {**SLOWFAST['slow_pathway'],
+                                   'pretrained': 'b.pth'}},
+     "^slow_pathway.pretrained='b.pth'.*slow_pathway.pretrained=None")])
+def test_the_hosts_own_pretrained_is_refused(config, match):
+    with pytest.raises(ValueError, match=match):
+        Branch(config)
+
+
+@pytest.mark.parametrize('channels', [1, 2])
+def test_a_stem_for_other_channels(tmp_path, channels):
+    """Averaged over the file's three and repeated; all else as it is."""
+    config = {**SLOWONLY, 'in_channels': channels}
+    file = openmmlab_file(tmp_path / 'w.pth', {**SLOWONLY, 'in_channels': 3})
+    branch = Branch(config, checkpoint=str(tmp_path / 'w.pth'),
+                    adapt_stem=True)
+    branch.init_weights()
+    got = branch.backbone.state_dict()
+    stem = file.pop('conv1.conv.weight')
+    for channel in range(channels):
+        torch.testing.assert_close(
+            got['conv1.conv.weight'][:, channel],
+            (stem[:, 0] + stem[:, 1] + stem[:, 2]) / 3)
+    for name, value in file.items():
+        assert torch.equal(got[name], value), name
+    # A constant picture is answered alike, up to the number of channels.
+    ones = torch.ones(1, 3, 1, 7, 7)
+    torch.testing.assert_close(
+        (got['conv1.conv.weight'] * ones[:, :channels]).sum() * 3,
+        (stem * ones).sum() * channels, rtol=1e-4, atol=1e-4)
+
+
+def test_a_stem_is_not_adapted_unasked(tmp_path):
+    openmmlab_file(tmp_path / 'w.pth', {**SLOWONLY, 'in_channels': 3})
+    refused(tmp_path / 'w.pth', MODELS.build(SLOWONLY), ValueError,
+            'adapt_stem=True')
+
+
+def test_only_the_stem_is_adapted(tmp_path):
+    wide = {**SLOWONLY, 'in_channels': 3, 'base_channels': 16}
+    openmmlab_file(tmp_path / 'w.pth', wide)
+    with pytest.raises(ValueError, match='another shape'):
+        load_backbone(MODELS.build(SLOWONLY), str(tmp_path / 'w.pth'),
+                      adapt_stem=True)
+
+
+def test_missing_tensors_are_listed_by_stage(tmp_path):
+    """What the released baselines lose silently: the whole last stage."""
+    backbone = MODELS.build(AUDIO)
+    state = {n: t for n, t in randomize(backbone.state_dict()).items()
+             if not n.startswith('layer4') and n != 'conv1.bn.bias'}
+    torch.save(dict(state_dict=state), tmp_path / 'w.pth')
+    text = refused(tmp_path / 'w.pth', backbone, ValueError,
+                   'lacks 26 of 100 tensors')
+    assert "1 of conv1 ('conv1.bn.bias')" in text
+    assert "25 of layer4 ('layer4.0.conv1.conv.weight'" in text
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A web server of this machine that counts what it is asked for."""
+    asked = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+
+        def do_GET(self):
+            asked.append(self.path)
+            super().do_GET()
+
+        def log_message(self, *args):
+            pass
+
+    (tmp_path / 'web').mkdir()
+    served = http.server.ThreadingHTTPServer(
+        ('127.0.0.1', 0),
+        functools.partial(Handler, directory=str(tmp_path / 'web')))
+    threading.Thread(target=served.serve_forever, daemon=True).start()
+    yield f'http://127.0.0.1:{served.server_port}', tmp_path / 'web', asked
+    served.shutdown()
+    served.server_close()
+
+
+def test_a_url_is_downloaded_once(server, tmp_path, monkeypatch):
+    """By MMEngine's loader, into its cache."""
+    url, folder, asked = server
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    for name in ('http_proxy', 'HTTP_PROXY', 'all_proxy', 'ALL_PROXY'):
+        monkeypatch.delenv(name, raising=False)
+    expected = openmmlab_file(folder / 'slowonly.pth', SLOWONLY)
+    for _ in range(2):
+        branch = Branch(SLOWONLY, checkpoint=f'{url}/slowonly.pth')
+        branch.init_weights()
+        got = branch.backbone.state_dict()
+        assert all(torch.equal(got[n], t) for n, t in expected.items())
+    assert asked == ['/slowonly.pth']
+    refused(f'{url}/none.pth', MODELS.build(SLOWONLY), FileNotFoundError,
+            'none.pth')
+
+
+class Untrusted:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self):
+        return print, ('code of the file runs', )
+
+
+def test_a_file_that_would_run_code_is_refused_by_name(tmp_path, capsys):
+    backbone = MODELS.build(AUDIO)
+    torch.save(dict(state_dict=backbone.state_dict(), meta=Untrusted()),
+               tmp_path / 'w.pth')
+    with pytest.raises(ValueError, match='w.pth.*print'):
+        load_backbone(backbone, str(tmp_path / 'w.pth'))
+    assert 'code of the file' not in capsys.readouterr().out

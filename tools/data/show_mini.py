@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import matplotlib
 import numpy as np
@@ -14,26 +13,22 @@ from scipy import signal
 
 from mbcd_mmaction.datasets import EpicKitchensDataset
 from mbcd_mmaction.datasets.mini.recipe import CLASSES, DOMAINS
+from mbcd_mmaction.datasets.readers import VideoReader
 from mbcd_mmaction.datasets.transforms import LoadAudioClip
-from mbcd_mmaction.datasets.transforms.video_reader import VideoReader
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt  # noqa: E402
 
 
-def to_rgb(frame: av.VideoFrame) -> np.ndarray:
-    """(H, W, 3) uint8."""
-    return frame.to_ndarray(format='rgb24')
-
-
 def read_frame(reader: VideoReader, index: int) -> np.ndarray:
     """One frame of a video, (H, W, 3) uint8."""
-    return reader.read([index], to_rgb)[index]
+    return reader.read([index])[index]
 
 
 def read_sound(source: dict[str, Any]) -> tuple[np.ndarray, int]:
     """A clip's part of a wav: samples in [-1, 1] and their rate."""
-    load = LoadAudioClip(duration=source['stop'] - source['start'])
+    start, stop = source['segment']
+    load = LoadAudioClip(duration=stop - start)
     found = load.transform(dict(source))
     return found['audios'].astype(np.float64), found['sample_rate']
 

@@ -1,44 +1,41 @@
-# EPIC-Kitchens, layout "clips" of docs/data_preparation.md, prepared as the
-# pretrained weights expect. RGB and flow draw offset, crop and flip
-# independently, as the released code does.
+# EPIC-Kitchens in either layout of docs/data_preparation.md, prepared as the
+# pretrained weights expect.
 dataset_type = 'EpicKitchensDataset'
 data_root = 'data/epic-kitchens'
 modalities = ['video', 'flow', 'audio']
 
+# aligned=False: RGB and flow draw window, crop and flip independently, as the
+# released code does; True draws them once for both.
 train_pipeline = [
     dict(
         type='MultiModalPipeline',
+        aligned=False,
         pipelines=dict(
             video=[
-                dict(type='DecordInit', num_threads=1),
+                dict(type='ClipInit', decoder='pyav'),  # or 'decord'
                 dict(
-                    type='SampleFrames',
+                    type='SampleWindow',
                     clip_len=32,
                     frame_interval=2,
                     num_clips=1),
-                dict(type='DecordDecode'),
-                dict(type='Resize', scale=(-1, 256)),
-                dict(type='RandomResizedCrop'),
-                dict(type='Resize', scale=(224, 224), keep_ratio=False),
-                dict(type='Flip', flip_ratio=0.5),
+                dict(type='RandomView', size=224),
+                dict(type='ClipDecode'),
                 dict(type='FormatShape', input_format='NCTHW')
             ],
             flow=[
-                dict(type='FlowVideoInit'),
+                dict(type='ClipInit'),
+                # as released; its weights were trained at interval 8
                 dict(
-                    type='SampleFrames',
+                    type='SampleWindow',
                     clip_len=8,
                     frame_interval=4,
                     num_clips=1),
-                dict(type='FlowVideoDecode'),
-                dict(type='Resize', scale=(-1, 256)),
-                dict(type='RandomResizedCrop'),
-                dict(type='Resize', scale=(224, 224), keep_ratio=False),
-                dict(type='FlowFlip', flip_ratio=0.5),
+                dict(type='RandomView', size=224),
+                dict(type='ClipDecode'),
                 dict(type='FormatShape', input_format='NCTHW')
             ],
             audio=[
-                dict(type='LoadAudioClip', duration=10.0),
+                dict(type='LoadAudioClip', duration=10.0, window='clip'),
                 dict(type='AudioSpectrogram'),
                 dict(type='SpectrogramAugment')
             ])),
@@ -47,35 +44,35 @@ train_pipeline = [
 test_pipeline = [
     dict(
         type='MultiModalPipeline',
+        aligned=False,
         pipelines=dict(
             video=[
-                dict(type='DecordInit', num_threads=1),
+                dict(type='ClipInit', decoder='pyav'),
                 dict(
-                    type='SampleFrames',
+                    type='SampleWindow',
                     clip_len=32,
                     frame_interval=2,
                     num_clips=1,
                     test_mode=True),
-                dict(type='DecordDecode'),
-                dict(type='Resize', scale=(-1, 256)),
-                dict(type='CenterCrop', crop_size=224),
+                dict(type='CenterView', size=224, short_side=256),
+                dict(type='ClipDecode'),
                 dict(type='FormatShape', input_format='NCTHW')
             ],
             flow=[
-                dict(type='FlowVideoInit'),
+                dict(type='ClipInit'),
                 dict(
-                    type='SampleFrames',
+                    type='SampleWindow',
                     clip_len=8,
                     frame_interval=4,
                     num_clips=1,
                     test_mode=True),
-                dict(type='FlowVideoDecode'),
-                dict(type='Resize', scale=(-1, 256)),
-                dict(type='CenterCrop', crop_size=224),
+                # the released code tests flow at 256: see mbcd_released
+                dict(type='CenterView', size=224, short_side=256),
+                dict(type='ClipDecode'),
                 dict(type='FormatShape', input_format='NCTHW')
             ],
             audio=[
-                dict(type='LoadAudioClip', duration=10.0),
+                dict(type='LoadAudioClip', duration=10.0, window='clip'),
                 dict(type='AudioSpectrogram')
             ])),
     dict(type='PackMultiModalInputs', collect_keys=modalities)

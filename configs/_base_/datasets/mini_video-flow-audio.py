@@ -24,13 +24,13 @@ train_pipeline = [
                 dict(type='FormatShape', input_format='NCTHW')
             ],
             flow=[
-                dict(type='FlowVideoInit'),
+                dict(type='ClipInit'),
                 dict(
                     type='SampleFrames',
                     clip_len=8,
                     frame_interval=2,
                     num_clips=1),
-                dict(type='FlowVideoDecode'),
+                dict(type='ClipDecode'),
                 dict(type='Resize', scale=(-1, 56)),
                 dict(type='RandomResizedCrop', area_range=(0.5, 1.0)),
                 dict(type='Resize', scale=(48, 48), keep_ratio=False),
@@ -62,14 +62,14 @@ test_pipeline = [
                 dict(type='FormatShape', input_format='NCTHW')
             ],
             flow=[
-                dict(type='FlowVideoInit'),
+                dict(type='ClipInit'),
                 dict(
                     type='SampleFrames',
                     clip_len=8,
                     frame_interval=2,
                     num_clips=1,
                     test_mode=True),
-                dict(type='FlowVideoDecode'),
+                dict(type='ClipDecode'),
                 dict(type='Resize', scale=(-1, 56)),
                 dict(type='CenterCrop', crop_size=48),
                 dict(type='FormatShape', input_format='NCTHW')

@@ -1,58 +1,72 @@
 """Sound of a clip: reading, spectrogram, augmentation."""
+import math
 from typing import Any
 
 import numpy as np
 import scipy.fft
 import scipy.signal
-import soundfile
 import soxr
 import torch
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 
-from ..errors import MediaError
+from ..readers import open_sound
 
 
 @TRANSFORMS.register_module()
 class LoadAudioClip(BaseTransform):
-    """Read a clip's part of a recording, and nothing else of the file.
+    """Read a clip's part of a file's sound, and nothing else of it.
 
-    Required keys: ``filename``; ``start`` and ``stop``, seconds in the
-    recording. Added keys: ``audios``, (sample_rate * duration,) float32 in
-    [-1, 1]; ``sample_rate`` (Hz); ``audio_empty`` (bool).
+    Required key: ``filename``, a wav, a flac or any file with a sound track.
+    Optional keys: ``segment``, start and stop in seconds within the file
+    (stop None: its end), or None for the whole file; ``shared``, a dict in
+    which the sampling of frames leaves ``window``, (num_clips, 2) seconds
+    since the clip's start. Added keys: ``audios``, (sample_rate *
+    duration,) float32 in [-1, 1]; ``sample_rate`` (Hz); ``audio_empty``
+    (bool).
 
     A longer clip is cut, a shorter one repeated. Where nothing lies between
-    ``start`` and ``stop`` (stop <= start, or beyond the end) the clip is
-    silent and ``audio_empty`` is True. Several channels are averaged and
-    another rate is resampled by soxr; each is logged once.
+    start and stop (stop <= start, or beyond the end) the clip is silent and
+    ``audio_empty`` is True. Several channels are averaged and another rate
+    is resampled by soxr; each is logged once.
 
     Args:
         duration (float): Seconds. Defaults to 10.
         sample_rate (int): Hz. Defaults to 16000.
+        window (str): 'clip' for the whole clip, or 'frames' for the part
+            from the first to the last of the frames that were sampled
+            before it, whatever their order; the whole clip where none were
+            or where all of them are shown at one time. Defaults to 'clip'.
 
     Raises:
-        ValueError: duration or sample_rate is not positive.
-        soundfile.SoundFileError: The file is missing or not sound.
-        MediaError: It holds values that are not finite.
+        ValueError: duration or sample_rate is not positive, or an unknown
+            window.
+        OSError, soundfile.SoundFileError, av.error.FFmpegError: The file is
+            missing or not media.
+        MediaError: It holds no sound, or values that are not finite.
     """
 
     def __init__(self,
                  duration: float = 10.0,
-                 sample_rate: int = 16000) -> None:
+                 sample_rate: int = 16000,
+                 window: str = 'clip') -> None:
         if duration <= 0 or sample_rate <= 0:
             raise ValueError('expected a positive duration (s) and '
                              f'sample_rate (Hz), got {duration} and '
                              f'{sample_rate}')
+        if window not in ('clip', 'frames'):
+            raise ValueError("window: expected 'clip' or 'frames', got "
+                             f'{window!r}')
         self.duration = duration
         self.sample_rate = sample_rate
+        self.window = window
         # Shared memory: what one loader worker said the others do not.
         self._said = torch.zeros(2, dtype=torch.uint8).share_memory_()
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Read, mix down, resample, and bring to length."""
-        wave = self._read(results['filename'], results['start'],
-                          results['stop'])
+        wave = self._read(results['filename'], *self._stretch(results))
         length = round(self.duration * self.sample_rate)
         results['audio_empty'] = wave.size == 0
         if wave.size == 0:
@@ -64,27 +78,33 @@ class LoadAudioClip(BaseTransform):
         results['sample_rate'] = self.sample_rate
         return results
 
+    def _stretch(self, results: dict[str,
+                                     Any]) -> tuple[float, float]:
+        """Start and stop in seconds within the file."""
+        start, stop = results.get('segment') or (0., None)
+        stop = math.inf if stop is None else stop
+        times = (results.get('shared') or {}).get('window')
+        if self.window == 'frames' and times is not None:
+            # A window longer than the clip wraps: its last frame may be
+            # shown before its first.
+            low, high = float(np.min(times)), float(np.max(times))
+            if high > low:
+                start, stop = start + low, min(stop, start + high)
+        return start, min(stop, start + self.duration)
+
     def _read(self, path: str, start: float, stop: float) -> np.ndarray:
-        """Samples of the window at the target rate, (L,) float32, L >= 0."""
-        stop = min(stop, start + self.duration)
-        with soundfile.SoundFile(path) as file:
-            first = max(round(start * file.samplerate), 0)
-            last = min(round(stop * file.samplerate), file.frames)
-            if last <= first:
-                return np.zeros(0, np.float32)
-            file.seek(first)
-            samples = file.read(last - first, dtype='float32', always_2d=True)
-            rate = file.samplerate
-        if not np.isfinite(samples).all():
-            raise MediaError(path, 'its samples are not all finite')
-        if samples.shape[1] > 1:
-            self._say(0, f'{path} has {samples.shape[1]} channels: averaged')
-        wave = samples.mean(axis=1) if samples.shape[1] > 1 else samples[:, 0]
-        if rate != self.sample_rate and wave.size:
+        """Samples of the stretch at the target rate, (L,) float32, L >= 0."""
+        sound = open_sound(path)
+        if not start < stop:
+            return np.zeros(0, np.float32)
+        wave = sound.read(start, stop)
+        if sound.channels > 1:
+            self._say(0, f'{path} has {sound.channels} channels: averaged')
+        if sound.rate != self.sample_rate and wave.size:
             self._say(
-                1, f'{path} has a rate of {rate} Hz: resampled to '
+                1, f'{path} has a rate of {sound.rate} Hz: resampled to '
                 f'{self.sample_rate} Hz')
-            wave = soxr.resample(wave, rate, self.sample_rate)
+            wave = soxr.resample(wave, sound.rate, self.sample_rate)
         return wave
 
     def _say(self, slot: int, message: str) -> None:
@@ -98,7 +118,7 @@ class LoadAudioClip(BaseTransform):
 
     def __repr__(self) -> str:
         return (f'{self.__class__.__name__}(duration={self.duration}, '
-                f'sample_rate={self.sample_rate})')
+                f'sample_rate={self.sample_rate}, window={self.window!r})')
 
 
 @TRANSFORMS.register_module()

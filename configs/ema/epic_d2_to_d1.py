@@ -1,0 +1,12 @@
+"""ERM with weight averaging (EMA) on EPIC-Kitchens: D2 -> D1.
+
+Video, flow and audio. The paper prints no figure for this.
+"""
+_base_ = ['epic_d1.py']
+
+# Protocol: the target domain reaches the test loader and nothing else.
+source_domains = ['D2']
+target_domains = ['D1']
+train_dataloader = dict(dataset=dict(domains=source_domains))
+val_dataloader = dict(dataset=dict(domains=source_domains))
+test_dataloader = dict(dataset=dict(domains=target_domains))

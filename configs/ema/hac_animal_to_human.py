@@ -1,0 +1,12 @@
+"""ERM with weight averaging (EMA) on HAC: animal -> human.
+
+Video, flow and audio. The paper prints no figure for this.
+"""
+_base_ = ['hac_human.py']
+
+# Protocol: the target domain reaches the test loader and nothing else.
+source_domains = ['animal']
+target_domains = ['human']
+train_dataloader = dict(dataset=dict(domains=source_domains))
+val_dataloader = dict(dataset=dict(domains=source_domains))
+test_dataloader = dict(dataset=dict(domains=target_domains))

@@ -1,0 +1,189 @@
+"""A person's own videos, listed in a manifest."""
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mmaction.registry import DATASETS
+
+from .choices import MODALITIES, as_list, choose
+from .derived import audio_path, flow_paths
+from .manifest_file import read_manifest
+from .multimodal import MultiModalDataset
+
+
+@DATASETS.register_module()
+class ManifestDataset(MultiModalDataset):
+    """Clips of a manifest (docs/own_data.md), CSV or JSON Lines.
+
+    A clip is a video, or the part of it from ``start`` to ``stop``. Where a
+    row names no flow, that of ``tools/data/extract_flow.py`` is taken; where
+    it names no audio, that of ``tools/data/extract_audio.py`` if it is there,
+    else the video's own sound track. ``start`` and ``stop`` hold for the
+    video and the sound; flow files are the clip's own.
+
+    Args:
+        ann_file (str): The manifest.
+        domains (str | Sequence[str]): Some of the manifest's domains.
+        split (str | Sequence[str], optional): Some of its splits. Defaults
+            to None: all rows.
+        modalities (Sequence[str]): Some of 'video', 'flow', 'audio'.
+            Defaults to all three.
+        data_root (str, optional): Folder to which paths are relative.
+            Defaults to None: the manifest's own.
+        classes (Sequence[str], optional): Names of the classes, for labels
+            that are text. Defaults to None: labels are numbers.
+        num_classes (int, optional): Number of classes K. Defaults to None:
+            the number of ``classes``, if they are given.
+        cache (str, optional): Where computed flow and sound lie. Defaults to
+            None: ``<data_root>/derived``.
+        **kwargs: See :class:`MultiModalDataset`.
+
+    Raises:
+        FileNotFoundError: There is no manifest, or its first clip needs flow
+            that was not computed.
+        ValueError: A mistake in the manifest (the row is named), an unknown
+            domain, split or modality, no clips, or a label that is no class.
+    """
+
+    METAINFO = dict(dataset_type='manifest')
+
+    def __init__(self,
+                 ann_file: str,
+                 domains: str | Sequence[str],
+                 split: str | Sequence[str] | None = None,
+                 modalities: Sequence[str] = MODALITIES,
+                 pipeline: Sequence[dict | Callable] = (),
+                 data_root: str | None = None,
+                 classes: Sequence[str] | None = None,
+                 num_classes: int | None = None,
+                 cache: str | None = None,
+                 **kwargs: Any) -> None:
+        self.manifest = ann_file
+        self.classes = None if classes is None else list(classes)
+        self.folder = os.path.abspath(data_root or os.path.dirname(
+            os.path.abspath(ann_file)))
+        self.cache = os.path.abspath(
+            cache or os.path.join(self.folder, 'derived'))
+        self.modalities = choose('modalities', modalities, MODALITIES)
+        self._rows = self._chosen(as_list(domains), split)
+        if num_classes is None and classes is not None:
+            num_classes = len(self.classes)
+        elif classes is not None and num_classes != len(self.classes):
+            raise ValueError(f'expected num_classes={len(self.classes)}, as '
+                             f'many as classes, got {num_classes}')
+        self._check_flow()
+        super().__init__(
+            pipeline=pipeline,
+            num_classes=num_classes,
+            metainfo=dict(classes=tuple(self.classes or ())),
+            **kwargs)
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """One record per chosen row, in the manifest's order."""
+        times = Counter()
+        records = []
+        for row in self._rows:
+            record = self._record(row)
+            # One stretch of a video may be listed with several labels.
+            times[record['clip_id']] += 1
+            if times[record['clip_id']] > 1:
+                record['clip_id'] += f'#{times[record["clip_id"]]}'
+            records.append(record)
+        self._rows = []
+        self._check_labels(records)
+        return records
+
+    def _chosen(self, domains: list[str],
+                split: str | Sequence[str] | None) -> list[dict[str, Any]]:
+        """The rows of the domains and splits that are asked for."""
+        rows = read_manifest(self.manifest, self.folder)
+        self.domains = choose(f'domains in {self.manifest}', domains,
+                              sorted({row['domain'] for row in rows}))
+        rows = [row for row in rows if row['domain'] in self.domains]
+        if split is None:
+            self.split = None
+            return rows
+        nameless = [row['row'] for row in rows if row['split'] is None]
+        if nameless:
+            raise ValueError(
+                f'{nameless[0]}: split is blank ({len(nameless)} such rows), '
+                f'and the config asks for split={split!r}: expected each row '
+                'to name its split, or split=None')
+        self.split = choose(f'split in {self.manifest} for {self.domains}',
+                            split, sorted({row['split'] for row in rows}))
+        return [row for row in rows if row['split'] in self.split]
+
+    def _record(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The record of one row."""
+        name = os.path.relpath(row['video'], self.folder)
+        segment = _segment(row)
+        cut = '' if segment is None else '_{}-{}'.format(*segment)
+        sources = self._sources(row)
+        return dict(
+            label=self._class_of(row),
+            domain=row['domain'],
+            split=row['split'] or '',
+            clip_id=f'{row["domain"]}_{name}{cut}',
+            video_id=name,
+            start=row['start'],
+            stop=row['stop'],
+            modalities=self.modalities,
+            sources={m: sources[m] for m in self.modalities})
+
+    def _sources(self, row: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """Where the clip's media are."""
+        segment, video = _segment(row), row['video']
+        sound = row['audio']
+        if sound is None and 'audio' in self.modalities:
+            sound = audio_path(self.cache, self.folder, video)
+            if not os.path.isfile(sound):
+                sound = video
+        return dict(
+            video=dict(filename=video, modality='RGB', start_index=0,
+                       segment=segment),
+            flow=dict(filename=self._flow_of(row), modality='Flow',
+                      start_index=0, segment=None),
+            audio=dict(filename=sound, modality='Audio', segment=segment))
+
+    def _flow_of(self, row: dict[str, Any]) -> tuple[str, str]:
+        """The clip's flow files, its own or computed ones."""
+        if row['flow_x'] is not None:
+            return row['flow_x'], row['flow_y']
+        return flow_paths(self.cache, self.folder, row['video'],
+                          _segment(row))
+
+    def _check_flow(self) -> None:
+        """Raise where flow is wanted and not even the first is there."""
+        computed = [row for row in self._rows if row['flow_x'] is None]
+        if 'flow' not in self.modalities or not computed:
+            return
+        path = self._flow_of(computed[0])[0]
+        if not os.path.isfile(path):
+            raise FileNotFoundError(
+                f'{computed[0]["row"]}: names no flow, and none was computed '
+                f'at {path}. Run `python tools/data/extract_flow.py '
+                f'{self.manifest}` (with --cache or --data-root if the '
+                "config sets them), or leave flow out of the model's "
+                'modalities. docs/own_data.md tells more')
+
+    def _class_of(self, row: dict[str, Any]) -> int:
+        """The label as a number."""
+        label = row['label']
+        if isinstance(label, int):
+            return label
+        if self.classes is None:
+            raise ValueError(
+                f'{row["row"]}: label {label!r} is text: expected a number, '
+                'or classes=[...] in the dataset, whose order numbers them')
+        if label not in self.classes:
+            raise ValueError(f'{row["row"]}: label {label!r} is no class: '
+                             f'expected one of {self.classes}')
+        return self.classes.index(label)
+
+
+def _segment(row: dict[str, Any]) -> tuple[float, float | None] | None:
+    """Start and stop of a clip in its video, None for all of it."""
+    if row['start'] is None and row['stop'] is None:
+        return None
+    return row['start'] or 0.0, row['stop']

@@ -1,0 +1,10 @@
+"""Readers of the frames and the sound of one clip."""
+from .base import ClipReader
+from .folder import FrameFolderReader
+from .sound import SoundReader, open_sound
+from .video import VideoReader
+
+__all__ = [
+    'ClipReader', 'FrameFolderReader', 'SoundReader', 'VideoReader',
+    'open_sound'
+]

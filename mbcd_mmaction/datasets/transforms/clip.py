@@ -1,0 +1,127 @@
+"""Frames of a clip: from a video, two grey videos, or folders of images."""
+from typing import Any
+
+import numpy as np
+from mmaction.registry import TRANSFORMS
+from mmcv.transforms import BaseTransform
+
+from ..errors import MediaError
+from ..readers import ClipReader, FrameFolderReader, VideoReader
+
+
+@TRANSFORMS.register_module()
+class ClipInit(BaseTransform):
+    """Open a clip's frames, as the host's DecordInit opens a video.
+
+    Required keys: ``filename``, a path, or for flow the pair of paths of x
+    (or u) and y (or v). Optional keys: ``segment``, start and stop in
+    seconds within the file, or None for all of it. Where ``template`` is
+    given, the paths are folders of numbered images, and ``first``,
+    ``total_frames`` and ``fps`` are required; see
+    :class:`FrameFolderReader`.
+
+    Added keys: ``clip_readers``, a tuple of one reader or two;
+    ``total_frames`` (of the shorter); ``avg_fps``; ``frame_times``,
+    (total_frames,) float64 seconds since the clip's start; ``start_index``,
+    0; ``img_shape``, (H, W) as the frames are shown. Sampling follows.
+
+    Args:
+        decoder (str): 'pyav' or, for RGB only, 'decord'. Defaults to
+            'pyav'.
+
+    Raises:
+        ValueError: Flow is not a pair, or is to be read by decord.
+        MediaError, OSError, av.error.FFmpegError: A file is unusable, or x
+            and y differ in size.
+    """
+
+    def __init__(self, decoder: str = 'pyav') -> None:
+        self.decoder = decoder
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Open each file and count its frames."""
+        names = results['filename']
+        flow = results.get('modality') == 'Flow'
+        if isinstance(names, str) == flow or len(names) != 2 and flow:
+            wanted = 'the pair of paths of x and y' if flow else 'one path'
+            raise ValueError(f'{results.get("modality")}: expected filename '
+                             f'to be {wanted}, got {names!r}')
+        if flow and self.decoder != 'pyav':
+            raise ValueError(
+                f'flow: decoder={self.decoder!r} gives RGB only, and grey '
+                "levels made of it are rounded twice: expected 'pyav'")
+        names = names if flow else (names, )
+        readers = tuple(self._open(name, results) for name in names)
+        for reader in readers[1:]:
+            if reader.shape != readers[0].shape:
+                raise MediaError(
+                    reader.path, f'its frames are {reader.shape}, those of '
+                    f'the x component in {readers[0].path} are '
+                    f'{readers[0].shape} (H, W)')
+        shorter = min(readers, key=lambda reader: reader.num_frames)
+        results.update(
+            clip_readers=readers,
+            total_frames=shorter.num_frames,
+            avg_fps=readers[0].fps,
+            frame_times=shorter.times,
+            start_index=0,
+            img_shape=readers[0].shape)
+        return results
+
+    def _open(self, name: str, results: dict[str, Any]) -> ClipReader:
+        """The reader of one file or folder."""
+        if results.get('template'):
+            return FrameFolderReader(name, results['template'],
+                                     results['first'],
+                                     results['total_frames'], results['fps'])
+        return VideoReader(name, results.get('segment'), self.decoder)
+
+    def __repr__(self) -> str:
+        return f'{self.__class__.__name__}(decoder={self.decoder!r})'
+
+
+@TRANSFORMS.register_module()
+class ClipDecode(BaseTransform):
+    """Read the sampled frames, each file once and each frame once.
+
+    Required keys: ``clip_readers``, removed at the end, and ``frame_inds``.
+    Optional key: ``view``, called with each frame, (H, W, 3) or (H, W),
+    before the next is decoded, so that full frames never pile up; it has
+    ``size``, (h, w), of what it returns, and ``flip``.
+
+    Added keys: ``imgs``, a list of uint8 arrays (h, w, 3), or for flow
+    (h, w, 2) with the channels x, y and 128 being no motion; those that a
+    view has mirrored have 255 - x. Each is memory of its own, also where a
+    frame was drawn twice, and all lie in one array. ``original_shape``,
+    (H, W) of the file; ``img_shape``, (h, w).
+
+    Raises:
+        MediaError, av.error.FFmpegError: Frames cannot be decoded.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Decode each file once, from the key frame before the window."""
+        readers = results.pop('clip_readers')
+        view = results.get('view')
+        places: dict[int, list[int]] = {}
+        indices = np.asarray(results['frame_inds']).reshape(-1).tolist()
+        for place, index in enumerate(indices):
+            places.setdefault(index, []).append(place)
+        flow = len(readers) == 2
+        shape = readers[0].shape if view is None else tuple(view.size)
+        out = np.empty((len(indices), *shape, 2 if flow else 3), np.uint8)
+        for channel, reader in enumerate(readers):
+            kind, part = ('grey', channel) if flow else ('rgb', slice(None))
+            for index, frame in reader.frames(indices, kind):
+                frame = frame if view is None else view(frame)
+                for place in places[index]:
+                    out[place, ..., part] = frame
+        if flow and view is not None and view.flip:
+            np.subtract(255, out[..., 0], out=out[..., 0])
+        results['imgs'] = list(out)
+        results['original_shape'] = readers[0].shape
+        results['img_shape'] = shape
+        return results
+
+    def __repr__(self) -> str:
+        return f'{self.__class__.__name__}()'
