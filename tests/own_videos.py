@@ -39,7 +39,7 @@ def tone(seconds, pitch=440, level=.5, channels=2):
 
 
 def write_movie(path, frames, sound=None, rate=25, times=None, delay=0.0,
-                audio_codec='aac'):
+                audio_codec='aac', faststart=False, turn=None):
     """Encode frames, and sound where given, into any container.
 
     Args:
@@ -50,9 +50,12 @@ def write_movie(path, frames, sound=None, rate=25, times=None, delay=0.0,
         times: Seconds of each frame, for a variable rate.
         delay: Seconds by which the sound begins later.
         audio_codec: Of the sound.
+        turn: Degrees by which a player turns the frames.
+        faststart: Whether an mp4 begins with its table of contents.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), 'w') as file:
+    options = dict(movflags='faststart') if faststart else {}
+    with av.open(str(path), 'w', options=options) as file:
         video = audio = None
         if frames is not None:
             video = file.add_stream('libx264', rate=rate,
@@ -60,6 +63,8 @@ def write_movie(path, frames, sound=None, rate=25, times=None, delay=0.0,
             video.height, video.width = frames[0].shape[:2]
             video.pix_fmt = 'yuv420p'
             video.codec_context.thread_count = 1
+            if turn is not None:
+                video.set_display_rotation(turn)
             if times is not None:
                 video.codec_context.time_base = Fraction(1, 90000)
         if sound is not None:

@@ -128,15 +128,34 @@ def test_part_of_a_video(tmp_path):
     assert abs(np.median(levels(y)) * LEVEL - 20 - 2) <= LEVEL
 
 
-def test_long_clips_are_read_in_pieces(tmp_path, monkeypatch):
-    own_videos.write_movie(tmp_path / 'a.mp4', own_videos.moving(12, 1))
-    whole = [levels(r) for r in pair(tmp_path, tmp_path / 'a.mp4',
-                                     short_side=0)]
-    monkeypatch.setattr(flow, '_CHUNK', 5)
-    parts = [levels(r) for r in pair(tmp_path, tmp_path / 'a.mp4',
-                                     short_side=0)]
-    for one, two in zip(whole, parts, strict=True):
-        np.testing.assert_array_equal(one, two)
+def test_frames_in_another_order(monkeypatch):
+    """A stream that is refreshed bit by bit gives some frames late."""
+
+    class Late:
+        def frames(self, numbers, kind):
+            for number in (1, 0, 2, 5, 3, 4):
+                yield number, np.full((4, 4), number, np.uint8)
+
+    found = list(flow._grey_frames(Late(), range(6), (4, 4)))
+    assert [frame[0, 0] for frame in found] == list(range(6))
+
+
+def test_to_the_end_of_a_video(tmp_path):
+    own_videos.write_movie(tmp_path / 'a.mp4', own_videos.moving(25, 1))
+    for reader in pair(tmp_path, tmp_path / 'a.mp4', segment=(.4, None),
+                       short_side=0):
+        assert reader.num_frames == 14
+
+
+def test_a_rotated_video_is_upright(tmp_path):
+    """Moves to the right as stored, so down as it is shown."""
+    own_videos.write_movie(tmp_path / 'a.mp4', own_videos.moving(
+        9, 2, size=(48, 96)), turn=-90)
+    readers = pair(tmp_path, tmp_path / 'a.mp4', short_side=0)
+    for reader, expected in zip(readers, (0, 2), strict=True):
+        assert reader.shape == (96, 48)
+        field = levels(reader)[:, 8:-8, 8:-8] * LEVEL - 20
+        assert abs(np.median(field) - expected) <= LEVEL
 
 
 @pytest.mark.parametrize('count, step', [(1, 1), (2, 2)])

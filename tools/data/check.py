@@ -1,7 +1,7 @@
-"""Look through a set before a training does: python tools/data/check.py CONFIG.
+"""Look through a set before a training does.
 
-Exit status: 0 if the set is right, 1 if it is not, 2 if there is no such
-config.
+python tools/data/check.py CONFIG [--decode]. Exit status: 0 if the set is
+right, 1 if it is not, 2 if the config cannot be loaded.
 """
 import argparse
 import json
@@ -12,6 +12,7 @@ from mmengine.config import Config, DictAction
 from mbcd_mmaction.apis.check_data import check, format_report
 from mbcd_mmaction.apis.check_data.check import SPLITS
 from mbcd_mmaction.apis.check_data.report import as_json
+from mbcd_mmaction.apis.modalities import follow_modalities
 
 
 def parse_args() -> argparse.Namespace:
@@ -45,6 +46,7 @@ def main() -> int:
         cfg = Config.fromfile(args.config)
         if args.cfg_options is not None:
             cfg.merge_from_dict(args.cfg_options)
+        cfg = follow_modalities(cfg, args.cfg_options)
     except Exception as error:  # whatever a config's own code raises
         print(f'{args.config} cannot be loaded: {type(error).__name__}: '
               f'{error}', file=sys.stderr)

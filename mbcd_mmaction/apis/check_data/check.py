@@ -207,8 +207,8 @@ def _summary(clips: Sequence[Clip],
              probes: dict[tuple[str, str], Media]) -> dict[str, dict]:
     """Files, rates and length by modality."""
     files = defaultdict(dict)
-    for clip, (name, source) in itertools.chain.from_iterable(
-            ((clip, item) for item in clip.sources()) for clip in clips):
+    for name, source in itertools.chain.from_iterable(
+            clip.sources() for clip in clips):
         for path in source_paths(source):
             files[name][path] = probes[source_kind(source), path]
     return {

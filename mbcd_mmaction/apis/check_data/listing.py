@@ -1,5 +1,4 @@
 """The clips of a config's datasets, without any media."""
-import inspect
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -58,7 +57,7 @@ def list_clips(cfg: Config, splits: Sequence[str]
     for split in splits:
         for number, leaf in enumerate(split_leaves(cfg, split)):
             try:
-                dataset = _build(leaf)
+                dataset, number_of_classes = _build(leaf)
             except (ValueError, TypeError, OSError) as error:
                 findings.append(Finding(
                     'dataset', f'{split} {leaf.get("type")}', str(error),
@@ -67,32 +66,22 @@ def list_clips(cfg: Config, splits: Sequence[str]
             own = [Clip(split, number, index, dataset.get_data_info(index))
                    for index in range(len(dataset))]
             clips += own
-            names = dataset.metainfo.get('classes') or ()
-            classes.setdefault(split, list(names))
+            names = list(dataset.metainfo.get('classes') or ())
+            classes.setdefault(split, names)
             findings += _check_classes(
-                split, own, _number_of_classes(leaf, dataset, names),
+                split, own, number_of_classes or len(names) or None,
                 cfg.get('model', {}).get('num_classes'))
     return clips, classes, findings
 
 
-def _build(leaf: dict) -> Any:
-    """The dataset with all its records, whatever their labels."""
-    cls = leaf.get('type')
-    cls = DATASETS.get(cls) if isinstance(cls, str) else cls
-    changes = dict(pipeline=[], lazy_init=False)
-    if 'num_classes' in inspect.signature(cls).parameters:
-        changes['num_classes'] = None
-    return DATASETS.build({**leaf, **changes})
-
-
-def _number_of_classes(leaf: dict, dataset: Any,
-                       names: Sequence[str]) -> int | None:
-    """What the dataset would check labels against."""
-    if leaf.get('num_classes') is not None:
-        return leaf['num_classes']
-    parameter = inspect.signature(type(dataset)).parameters.get('num_classes')
-    default = None if parameter is None else parameter.default
-    return default if isinstance(default, int) else len(names) or None
+def _build(leaf: dict) -> tuple[Any, int | None]:
+    """The dataset with all its records, whatever their labels, and the
+    number of classes against which it would check them."""
+    dataset = DATASETS.build({**leaf, 'pipeline': [], 'lazy_init': True})
+    number = getattr(dataset, 'num_classes', None)
+    dataset.num_classes = None
+    dataset.full_init()
+    return dataset, number
 
 
 def _check_classes(split: str, clips: Sequence[Clip], own: int | None,

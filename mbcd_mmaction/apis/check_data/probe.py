@@ -8,9 +8,15 @@ import av
 import numpy as np
 import soundfile
 
-from ...datasets.errors import explain, media_errors
+from ...datasets.errors import MediaError, explain, media_errors
+from ...datasets.readers.container import (
+    check_complete,
+    only,
+    open_media,
+    picture_stream,
+)
 
-Segment = tuple[float, float] | None
+Segment = tuple[float, float | None] | None
 
 # A piece of sound that tells silence from none, and how many of them.
 _PIECE, _NUM_PIECES = 1024, 8
@@ -70,34 +76,34 @@ def probe(task: Task) -> Media:
 
 
 def _probe_video(path: str) -> Media:
-    with av.open(path) as file:
-        if not file.streams.video:
+    with open_media(path) as file:
+        stream = picture_stream(file)
+        if stream is None:
             return Media('unreadable', 'it holds no video stream')
-        stream = file.streams.video[0]
+        only(file, stream)
         rate = float(stream.average_rate or 0)
-        count, duration = stream.frames, stream.duration
-        if not count or duration is None:
+        # An mp4's own table, after its edit list; others have none.
+        count, duration = len(stream.index_entries), stream.duration
+        if not stream.frames or not count or duration is None:
             return _count_packets(file, stream)
-        duration = float(duration * stream.time_base)
-        if _cut_off(file, stream):
-            return Media('unreadable', f'cut off: its header lists {count} '
-                         f'frames in {duration:.2f} s, the last are not there')
-    return Media('', '', count, rate, duration)
+        last = _last_packet(file, stream)
+        if last is None:
+            raise MediaError(path, f'cut off: its header lists {count} '
+                             'frames, the last are not there')
+        check_complete(path, stream, None, last)
+        seconds = float(duration * stream.time_base)
+    return Media('', '', count, rate, seconds)
 
 
-def _cut_off(file: av.container.InputContainer,
-             stream: av.VideoStream) -> bool:
-    """Whether the end that the header promises is absent."""
-    start = stream.start_time or 0
-    file.seek(start + stream.duration, stream=stream)
+def _last_packet(file: av.container.InputContainer,
+                 stream: av.VideoStream) -> int | None:
+    """Decoding time of the last packet, read from the last key frame on."""
+    file.seek((stream.start_time or 0) + stream.duration, stream=stream)
     last = None
     for packet in file.demux(stream):
-        if packet.size and packet.pts is not None:
-            after = packet.pts + (packet.duration or 0)
-            last = after if last is None else max(last, after)
-    # The last frames may have no duration: two frames are no proof.
-    spare = 2 * stream.duration / max(stream.frames, 1)
-    return last is None or last < start + stream.duration - spare
+        if packet.size and packet.dts is not None:
+            last = packet.dts if last is None else max(last, packet.dts)
+    return last
 
 
 def _count_packets(file: av.container.InputContainer,
@@ -114,23 +120,23 @@ def _count_packets(file: av.container.InputContainer,
 
 
 def _probe_sound(path: str, segments: Iterable[Segment]) -> Media:
-    try:
-        file = soundfile.SoundFile(path)
-    except soundfile.SoundFileError:
+    # By the name, as the reader of a training chooses.
+    if not path.lower().endswith(('.wav', '.flac')):
         return _probe_track(path)
-    with file:
+    with soundfile.SoundFile(os.fsencode(path)) as file:
         count, rate = file.frames, file.samplerate
         if not count:
             return Media('zero length', 'it holds no samples')
         silent = tuple(part for part in segments if _is_silent(file, part))
-        return Media('', '', count, float(rate), count / rate, silent)
+    return Media('', '', count, float(rate), count / rate, silent)
 
 
 def _is_silent(file: soundfile.SoundFile, segment: Segment) -> bool:
     """Whether a part is silent: a few pieces of it, if those are, all."""
-    start, stop = segment or (0, file.frames / file.samplerate)
-    first = max(round(start * file.samplerate), 0)
-    last = min(round(stop * file.samplerate), file.frames)
+    start, stop = segment or (0., None)
+    first, last = max(round(start * file.samplerate), 0), file.frames
+    if stop is not None:
+        last = min(round(stop * file.samplerate), last)
     if last <= first:
         return False  # a finding of its own
     places = np.linspace(first, max(last - _PIECE, first), _NUM_PIECES)
@@ -147,7 +153,7 @@ def _is_silent(file: soundfile.SoundFile, segment: Segment) -> bool:
 
 def _probe_track(path: str) -> Media:
     """The sound track of a video, or any sound that soundfile lacks."""
-    with av.open(path) as file:
+    with open_media(path) as file:
         if not file.streams.audio:
             return Media('no sound', 'it holds no sound')
         stream = file.streams.audio[0]

@@ -89,11 +89,11 @@ def _segment(clip: Clip, name: str, segment: Segment, path: str,
     where = f'{clip.clip_id} ({name})'
     if segment is not None:
         start, stop = segment
-        text = f'{start:.2f} to {stop:.2f} s of {path}'
-        if stop <= start:
+        text = f'{_seconds(segment)} of {path}'
+        if stop is not None and stop <= start:
             yield Finding('empty segment', where, text, (clip.split, ))
-        elif start < 0 or stop > media.duration + _SPARE or (
-                start >= media.duration):
+        elif not 0 <= start < media.duration or (
+                stop is not None and stop > media.duration + _SPARE):
             yield Finding('beyond the end', where, f'{text}, which has '
                           f'{media.duration:.2f} s', (clip.split, ))
     if segment in media.silent:
@@ -117,48 +117,57 @@ def _frames(clip: Clip, name: str, source: dict[str, Any], path: str,
 
 
 def _length(source: dict[str, Any], path: str,
-            probes: Probes) -> tuple[int, int] | None:
-    """Frames of one file in a clip and how many of them are uncertain."""
+            probes: Probes) -> tuple[int, int, float] | None:
+    """Frames of one file in a clip, how many of them are uncertain, and the
+    clip's seconds (0: unknown)."""
     media = probes[source_kind(source), path]
     if media.problem:
         return None
     if source_kind(source) == 'folder':
-        return source['total_frames'], 0
+        total = source['total_frames']
+        return total, 0, total / source['fps']
     segment = segment_of(source)
     if segment is None:
-        return media.num_frames, 0
+        return media.num_frames, 0, media.duration
     start, stop = segment
-    seconds = min(stop, media.duration) - max(start, 0)
+    stop = media.duration if stop is None else min(stop, media.duration)
+    seconds = max(stop - start, 0)
     count = round(seconds * media.num_frames / max(media.duration, 1e-9))
-    return count, 2 + count // 50
+    return count, 2 + count // 50, seconds
 
 
 def _flow(clip: Clip, probes: Probes) -> Iterator[Finding]:
     """Flow of N frames has N - 1 or N of them, or half."""
     by_kind = {source['modality']: source for _, source in clip.sources()}
-    if 'Flow' not in by_kind:
+    flow, video = by_kind.get('Flow'), by_kind.get('RGB')
+    if flow is None:
         return
-    flow, video = by_kind['Flow'], by_kind.get('RGB')
-    found = [_length(flow, path, probes) for path in source_paths(flow)]
-    if None in found:
+    x, y = (_length(flow, path, probes) for path in source_paths(flow))
+    if x is None or y is None:
         return
-    (x, _), (y, spare) = found
-    where = f'{clip.clip_id} (flow)'
-    if x != y:
-        yield Finding('flow length', where, f'x has {x} frames, y {y}: '
-                      f'{flow["filename"][0]}', (clip.split, ))
+    where, place = f'{clip.clip_id} (flow)', source_paths(flow)[0]
+    if x[0] != y[0]:
+        yield Finding('flow length', where, f'x has {x[0]} frames, y {y[0]}: '
+                      f'{place}', (clip.split, ))
         return
     whole = video and _length(video, source_paths(video)[0], probes)
-    if not whole:
-        return
-    count, extra = whole
-    spare += extra + 1
-    fits = abs(x - (count - .5)) <= spare, abs(x - count / 2) <= spare
-    if not any(fits):
+    if whole and not _fits(x, whole):
         yield Finding(
-            'flow length', where, f'{x} frames, its video {count}: expected '
-            f'about {count - 1} or {count // 2}; {flow["filename"][0]}',
+            'flow length', where, f'{x[0]} frames, its video {whole[0]}: '
+            f'expected about {whole[0] - 1} or {whole[0] // 2}; {place}',
             (clip.split, ))
+
+
+def _fits(flow: tuple[int, int, float],
+          video: tuple[int, int, float]) -> bool:
+    """Whether flow has the video's frames, or half of them."""
+    spare = 1 + flow[1] + video[1]
+    if min(abs(flow[0] - (video[0] - .5)), abs(flow[0] - video[0] / 2)
+           ) <= spare:
+        return True
+    # A part of a video of variable rate has its own number of frames: there
+    # the time that it takes must do.
+    return bool(video[1]) and .9 < flow[2] / max(video[2], 1e-9) < 1.1
 
 
 def rate_findings(clips: Sequence[Clip], probes: Probes) -> Iterator[Finding]:
@@ -227,5 +236,11 @@ def _text(key: tuple) -> str:
     """How a clip is called by its first file."""
     path, segment, first, total = key
     if segment is not None:
-        return f'{path} {segment[0]:g}-{segment[1]:g} s'
+        return f'{path} {_seconds(segment)}'
     return path if first is None else f'{path} {first}-{first + total}'
+
+
+def _seconds(segment: Segment) -> str:
+    """A segment in words."""
+    start, stop = segment
+    return f'{start:g} to {"the end" if stop is None else f"{stop:g} s"}'

@@ -16,8 +16,6 @@ BOUND = 20  # pixels
 # Near lossless for what 255 levels can hold; every frame is soon reached.
 _QUALITY = 18
 _KEY_INTERVAL = 16
-# Frames that are read at a time: the reader enters at a key frame each time.
-_CHUNK = 256
 
 
 def flow_method(name: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
@@ -86,7 +84,7 @@ def even_size(height: int, width: int, short_side: int) -> tuple[int, int]:
 def write_flow(x_path: str,
                y_path: str,
                video: str,
-               segment: tuple[float, float] | None = None,
+               segment: tuple[float, float | None] | None = None,
                method: str = 'dis',
                step: int = 1,
                short_side: int = 256) -> None:
@@ -101,8 +99,8 @@ def write_flow(x_path: str,
         x_path (str): File for the flow to the right.
         y_path (str): File for the flow downwards.
         video (str): Any video file; a rotated one is put upright.
-        segment (tuple, optional): Start and stop of the clip in the file,
-            seconds. Defaults to None: the whole file.
+        segment (tuple, optional): Start and stop (None: the end) of the clip
+            in the file, seconds. Defaults to None: the whole file.
         method (str): 'dis' or 'tvl1'. Defaults to 'dis'.
         step (int): Flow from every ``step``-th frame to the next such; 2
             gives half the rate. Defaults to 1.
@@ -123,6 +121,8 @@ def write_flow(x_path: str,
     size = even_size(*reader.shape, short_side)
     frames = _grey_frames(reader, range(0, count * step + 1, step), size)
     times = reader.times[::step] - reader.times[0]
+    if not times[count] > 0:
+        raise MediaError(video, 'it does not tell when its frames are shown')
     rate = Fraction(count / times[count]).limit_denominator(1001)
     with VideoWriter(x_path, rate, _QUALITY, _KEY_INTERVAL, timed=True) as x, \
             VideoWriter(y_path, rate, _QUALITY, _KEY_INTERVAL,
@@ -148,18 +148,22 @@ def _fields(
 
 def _grey_frames(reader: VideoReader, numbers: range,
                  size: tuple[int, int]) -> Iterator[np.ndarray]:
-    """Frames as (H, W) uint8 grey, resized one by one as they are read."""
+    """Frames as (H, W) uint8 grey, in order, resized as they are read."""
+    ahead, due = {}, iter(numbers)
+    following = next(due)
+    for number, frame in reader.frames(numbers, kind='grey'):
+        # Hardly ever does a stream give its frames in another order.
+        ahead[number] = _resized(frame, size)
+        while following in ahead:
+            yield ahead.pop(following)
+            following = next(due, None)
 
-    def resize(frame: np.ndarray) -> np.ndarray:
-        if frame.shape == size:
-            return frame
-        shrinks = frame.shape[0] > size[0]
-        return cv2.resize(
-            frame, size[::-1],
-            interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
-    for first in range(0, len(numbers), _CHUNK):
-        chunk = numbers[first:first + _CHUNK]
-        found = reader.read(chunk, kind='grey', view=resize)
-        for number in chunk:
-            yield found.pop(number)
+def _resized(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A frame of another size, in memory of its own."""
+    if frame.shape == size:
+        return frame.copy()
+    shrinks = frame.shape[0] > size[0]
+    return cv2.resize(
+        frame, size[::-1],
+        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)

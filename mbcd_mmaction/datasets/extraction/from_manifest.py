@@ -119,17 +119,20 @@ def extract_audio(manifest: str,
                     Path(cache, 'audio'), **options)
 
 
-def _segment(row: dict[str, Any]) -> tuple[float, float] | None:
+def _segment(row: dict[str, Any]) -> tuple[float, float | None] | None:
     """Start and stop of a row's clip in its video, None for all of it."""
     if row['start'] is None and row['stop'] is None:
         return None
-    return row['start'], row['stop']
+    return row['start'] or 0.0, row['stop']
 
 
 def _name(root: str, video: str, segment: tuple | None) -> str:
     """What reports call a clip."""
     name = os.path.relpath(video, root)
-    return name if segment is None else f'{name} {segment[0]}-{segment[1]} s'
+    if segment is None:
+        return name
+    start, stop = segment
+    return f'{name} {start:g}-{"end" if stop is None else f"{stop:g}"} s'
 
 
 def _check_settings(folder: Path, settings: dict[str, Any],
