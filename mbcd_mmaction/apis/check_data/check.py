@@ -32,7 +32,7 @@ from .rules import (
 
 SPLITS = ('train', 'val', 'test')
 # Below this many files, processes take longer to start than to help.
-_FEW_FILES = 500
+_FEW_FILES = 2000
 _CHUNK = 32
 
 

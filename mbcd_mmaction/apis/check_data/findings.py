@@ -22,7 +22,7 @@ KINDS = {
     'duplicate': (False, 'a clip stands twice in a split'),
     'two labels': (False, 'a clip stands in a split with several labels'),
     'same content': (False, 'files of other names with the same bytes'),
-    'rate': (False, 'another rate than most files of its kind'),
+    'rate': (False, 'another rate than most files of its domain'),
     'silent': (False, 'a clip without any sound in it'),
     'no clips': (False, 'a class has no clip in a split'),
 }

@@ -80,6 +80,7 @@ def _build(leaf: dict) -> tuple[Any, int | None]:
     dataset = DATASETS.build({**leaf, 'pipeline': [], 'lazy_init': True})
     number = getattr(dataset, 'num_classes', None)
     dataset.num_classes = None
+    dataset.serialize_data = False  # saves memory in a training, time here
     dataset.full_init()
     return dataset, number
 

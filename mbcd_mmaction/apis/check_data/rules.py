@@ -171,21 +171,23 @@ def _fits(flow: tuple[int, int, float],
 
 
 def rate_findings(clips: Sequence[Clip], probes: Probes) -> Iterator[Finding]:
-    """Files whose rate is not that of most files of the modality."""
+    """Files whose rate is not that of most of the modality and domain."""
     files = defaultdict(dict)
     for clip in clips:
         for name, source in clip.sources():
             for path in source_paths(source):
                 media = probes[source_kind(source), path]
                 if not media.problem and media.rate:
-                    files[name].setdefault((path, media.rate), set()).add(
+                    key = name, str(clip.record.get('domain'))
+                    files[key].setdefault((path, media.rate), set()).add(
                         clip.split)
-    for name, rates in files.items():
+    for (name, domain), rates in files.items():
         usual = Counter(rate for _, rate in rates).most_common(1)[0][0]
         for (path, rate), splits in rates.items():
             if abs(rate - usual) > _SAME_RATE * usual:
-                yield Finding('rate', path, f'{rate:g} a second, most {name} '
-                              f'files have {usual:g}', tuple(splits))
+                yield Finding(
+                    'rate', path, f'{rate:g} a second, most {name} files of '
+                    f'{domain} have {usual:g}', tuple(splits))
 
 
 def overlap_findings(clips: Sequence[Clip]) -> Iterator[Finding]:
