@@ -5,6 +5,6 @@ from .sound import SoundReader, open_sound
 from .video import DECODERS, VideoReader
 
 __all__ = [
-    'DECODERS', 'ClipReader', 'FrameFolderReader', 'SoundReader', 'VideoReader',
-    'open_sound'
+    'DECODERS', 'ClipReader', 'FrameFolderReader', 'SoundReader',
+    'VideoReader', 'open_sound'
 ]
