@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 __all__ = [
-    'alignment_penalty', 'average_across_ranks', 'fast_weights',
-    'gradient_inner_product', 'inner_gradients'
+    'alignment_penalty', 'average_across_ranks', 'cosine_penalty',
+    'fast_weights', 'gradient_inner_product', 'inner_gradients'
 ]
 
 
@@ -119,6 +119,36 @@ def alignment_penalty(unimodal_grads: Mapping[str, Mapping[str, Tensor]],
         for modality in unimodal_grads
     ]
     return -inner_lr * torch.stack(products).sum()
+
+
+def cosine_penalty(unimodal_grads: Mapping[str, Mapping[str, Tensor]],
+                   fused_grads: Mapping[str, Mapping[str, Tensor]],
+                   weight: float) -> Tensor:
+    """Eq. 6 without its scale: weight * sum over k of (1 - cos(g_k, g_mm)).
+
+    Not in the paper: it asks for the same agreement whatever the size of the
+    gradients.
+
+    Args:
+        unimodal_grads (Mapping): Modality to its gradients g_k.
+        fused_grads (Mapping): Modality to the fused loss' gradients over the
+            same parameters.
+        weight (float): Weight >= 0.
+
+    Returns:
+        Tensor: A loss of shape () in [0, 2 * weight * M]; a gradient of
+        length 0 agrees and disagrees with nothing and costs ``weight``.
+    """
+    costs = []
+    for modality, own in unimodal_grads.items():
+        other = fused_grads[modality]
+        squares = (gradient_inner_product(own, own) *
+                   gradient_inner_product(other, other))
+        # the root's slope at 0 is infinite, and 0 * inf is nan
+        apart = squares == 0
+        length = torch.where(apart, torch.ones_like(squares), squares).sqrt()
+        costs.append(1 - gradient_inner_product(own, other) / length)
+    return weight * torch.stack(costs).sum()
 
 
 def average_across_ranks(grads: Mapping[str, Tensor],

@@ -1,10 +1,13 @@
 """Eq. 5-6 in time: when the step looks ahead."""
+from collections.abc import Sequence
+
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from ...models.slots import LookAhead, check_no_reentrant_checkpoint
+from ..adapters import NamedLossConsistency
 from ..optim_wrappers import CPUAmpOptimWrapper
 
 __all__ = ['GradientConsistencyHook']
@@ -15,15 +18,23 @@ class GradientConsistencyHook(Hook):
     """Make each modality's step agree with the fused one.
 
     While it is active, the recognizer takes the fused loss at theta' =
-    theta - inner_lr * grad L_k (Eq. 5), or adds Eq. 6's penalty. Needs a
-    recognizer with a ``lookahead`` slot, such as ``MultiModalRecognizer``.
+    theta - inner_lr * grad L_k (Eq. 5), or adds Eq. 6's penalty. A
+    ``MultiModalRecognizer`` knows its modalities; of any other model name
+    the losses, as it returns them, that are to agree.
 
     Args:
         inner_lr (float): Size of the inner step; 0 switches the hook off.
             Defaults to 1e-4.
-        order (str): 'first', 'second' or 'penalty', see
+        order (str): 'first', 'second', 'penalty' or 'cosine', see
             :class:`~mbcd_mmaction.models.slots.LookAhead`. Defaults to
             'first'.
+        inner_losses (Sequence[str]): Of another model, the losses along
+            which the inner step goes. Defaults to ().
+        outer_losses (Sequence[str]): Of another model, the losses that are
+            taken at theta'. Defaults to ().
+        params (str): Of another model, a regular expression that is searched
+            in the names of its trainable parameters: theta. Defaults to
+            '^backbone'.
         start_epoch (int): First epoch that looks ahead, counted from 0.
             Defaults to 0.
         end_epoch (int, optional): First epoch that no longer does. Defaults
@@ -37,7 +48,10 @@ class GradientConsistencyHook(Hook):
                  order: str = 'first',
                  start_epoch: int = 0,
                  end_epoch: int | None = None,
-                 sync_inner_grad: bool = True) -> None:
+                 sync_inner_grad: bool = True,
+                 inner_losses: Sequence[str] = (),
+                 outer_losses: Sequence[str] = (),
+                 params: str = '^backbone') -> None:
         if inner_lr < 0:
             raise ValueError(f'inner_lr must be >= 0, got {inner_lr}')
         if start_epoch < 0 or (end_epoch is not None
@@ -48,38 +62,52 @@ class GradientConsistencyHook(Hook):
         self.end_epoch = end_epoch
         self.slot = LookAhead(inner_lr, order,
                               sync_inner_grad) if inner_lr > 0 else None
+        self.named = dict(inner_losses=inner_losses,
+                          outer_losses=outer_losses, params=params)
+        self.foreign: NamedLossConsistency | None = None
 
     def before_train(self, runner: Runner) -> None:
         """Check the model once; fail before the first step."""
         if self.slot is None:
             return
         model = unwrap(runner.model)
+        check_no_reentrant_checkpoint(model)
+        if not self.slot.takes_step or self.slot.order == 'second':
+            _check_second_derivatives(runner, self.slot.order)
+        self.slot.loss_scale = lambda: _loss_scale(runner)
         if not hasattr(model, 'lookahead'):
-            raise TypeError(
-                f'{type(model).__name__} has no `lookahead` slot: '
-                'GradientConsistencyHook serves MultiModalRecognizer')
-        if getattr(model, 'unimodal_loss_weight', 1.0) == 0:
+            self._let_go()
+            self.foreign = NamedLossConsistency(model, self.slot,
+                                                **self.named)
+        elif getattr(model, 'unimodal_loss_weight', 1.0) == 0:
             raise ValueError(
                 'GradientConsistencyHook looks ahead on the uni-modal '
                 'losses: set unimodal_loss_weight > 0 in the model')
-        check_no_reentrant_checkpoint(model)
-        if self.slot.order != 'first':
-            _check_second_derivatives(runner, self.slot.order)
-        self.slot.loss_scale = lambda: _loss_scale(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Fill or empty the slot for this epoch."""
+        """Switch on or off for this epoch."""
         if self.slot is None:
             return
         started = runner.epoch >= self.start_epoch
         ended = self.end_epoch is not None and runner.epoch >= self.end_epoch
-        unwrap(runner.model).lookahead = (
-            self.slot if started and not ended else None)
+        active = started and not ended
+        if self.foreign is not None:
+            self.foreign.active = active
+        else:
+            unwrap(runner.model).lookahead = self.slot if active else None
 
     def after_train(self, runner: Runner) -> None:
         """Leave the model as it was found."""
-        if self.slot is not None:
+        if self.foreign is not None:
+            self._let_go()
+        elif self.slot is not None:
             unwrap(runner.model).lookahead = None
+
+    def _let_go(self) -> None:
+        """Detach from a foreign model, also after a training that failed."""
+        if self.foreign is not None:
+            self.foreign.detach()
+            self.foreign = None
 
 
 def unwrap(model):
