@@ -29,7 +29,7 @@ def average_of(model):
     """An average that is another model than the student."""
     teacher = WeightAverageTeacher(model)
     with torch.no_grad():
-        for name, tensor in teacher.module.named_parameters():
+        for tensor in teacher.module.parameters():
             tensor.add_(0.1 * torch.randn_like(tensor))
     return teacher.module
 
@@ -364,7 +364,7 @@ class Maps(TwoLosses):
 
 @pytest.mark.parametrize('model,message', [
     (Pairs, r"logits \(N, K\) from forward\(mode='tensor'\), got tuple"),
-    (Features, r"\(6, 3\)} in training, forward.*\(6, 5\)}"),
+    (Features, r'\(6, 3\)} in training, forward.*\(6, 5\)}'),
     (Twice, 'called once in a training step, it was called 2 times'),
     (Maps, r'from the head in training, got \(6, 3, 1\)'),
 ])
