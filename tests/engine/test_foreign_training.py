@@ -158,9 +158,10 @@ def frozen(stages):
 
 def test_frozen_stages(tmp_path):
     """The same losses as with everything frozen beforehand."""
-    shared = []
+    shared, first_and_last = [], []
 
     def ask(runner):
+        first_and_last[1:] = [weights(runner.model).items()]
         teacher = hook_of(runner, 'WATeacherDistillHook').ema_model.module
         own, other = (dict(m.named_parameters())
                       for m in (runner.model, teacher))
@@ -172,10 +173,10 @@ def test_frozen_stages(tmp_path):
     stem = ('backbone.conv1', 'backbone.layer1', 'backbone.layer2')
     names = {n for n, _ in runner.model.named_parameters()}
     assert shared == [{n for n in names if n.startswith(stem)}] * 3
-    start = model_of('SlowOnly').state_dict()
-    for name, tensor in runner.model.state_dict().items():
+    for states in zip(*first_and_last, strict=True):
+        (name, before), (_, after) = states
         if name.startswith(stem):
-            assert torch.equal(tensor, start[name]), name
+            assert torch.equal(before, after), name
     by_hand = frozen(-1)
     for name, module in by_hand.backbone.named_children():
         if f'backbone.{name}' in stem:
@@ -276,10 +277,13 @@ def test_accumulated_look_ahead(tmp_path):
     ('SlowOnly', [DISTIL]), ('RGBPose', [DISTIL, POSE_LOOK])])
 def test_bfloat16_on_the_cpu(tmp_path, name, hooks):
     """Near single precision; the extra losses arrive."""
-    half, single = (
-        train(tmp_path / kind.__name__, name, hooks, optim_wrapper=dict(
-            type=kind, optimizer=dict(type='SGD', lr=0.01)))[1].steps
-        for kind in (CPUAmpOptimWrapper, OptimWrapper))
+    # oneDNN leaves memory unwritten in the bfloat16 gradient of a 3D kernel
+    # that is larger than its input, as in models of this size
+    with torch.backends.mkldnn.flags(enabled=False):
+        half, single = (
+            train(tmp_path / kind.__name__, name, hooks, optim_wrapper=dict(
+                type=kind, optimizer=dict(type='SGD', lr=0.01)))[1].steps
+            for kind in (CPUAmpOptimWrapper, OptimWrapper))
     assert set(half[0]) == set(single[0])
     for a, b in zip(half, single, strict=True):
         assert any('distill' in n for n in a)
@@ -341,13 +345,13 @@ def test_distillation_with_the_hosts_activation_checkpointing(tmp_path):
         assert a == pytest.approx(b, rel=1e-5)
 
 
-@pytest.mark.parametrize('backend', ['eager', 'aot_eager'])
-@pytest.mark.parametrize('name,hooks', [
-    ('two losses', BOTH), ('SlowOnly', [DISTIL]),
-    ('RGBPose', [DISTIL, POSE_LOOK])])
+@pytest.mark.parametrize('name,hooks,backend', [
+    ('two losses', BOTH, 'eager'), ('two losses', BOTH, 'aot_eager'),
+    ('SlowOnly', [DISTIL], 'aot_eager'), ('RGBPose', [DISTIL], 'eager')])
 def test_a_compiled_model(tmp_path, name, hooks, backend):
     """Extra losses and numbers as uncompiled."""
     torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
     model = model_of(name)
     for module in model.modules():  # compiled code draws other numbers
         if isinstance(module, torch.nn.Dropout):
@@ -356,7 +360,9 @@ def test_a_compiled_model(tmp_path, name, hooks, backend):
         train(tmp_path / str(i), name, hooks, model=copy.deepcopy(model),
               **cfg)[1].steps
         for i, cfg in enumerate([dict(compile=dict(backend=backend)), {}]))
+    graphs = torch._dynamo.utils.counters['stats']['unique_graphs']
     torch._dynamo.reset()
+    assert graphs > 0
     assert any('distill' in key for key in plain[0])
     assert compiled[1]['loss'] != compiled[0]['loss']
     for a, b in zip(compiled, plain, strict=True):
