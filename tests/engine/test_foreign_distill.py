@@ -301,7 +301,7 @@ class Several(TwoLosses):
 def start(model, **kwargs):
     """The hook before training; no step is made."""
     hook = WATeacherDistillHook(**kwargs)
-    runner = SimpleNamespace(model=model, max_iters=1, max_epochs=1)
+    runner = SimpleNamespace(model=model, max_iters=1, max_epochs=1, cfg={})
     hook.before_run(runner)
     hook.before_train(runner)
     return hook
