@@ -4,6 +4,14 @@ import sys
 from typing import NamedTuple
 
 
+def printable(path: str) -> str:
+    r"""A path as text: bytes that are not UTF-8 become ``\xe9`` and such.
+
+    Python holds them in a form that neither a terminal nor a log takes.
+    """
+    return os.fsencode(path).decode('utf-8', 'backslashreplace')
+
+
 class MediaError(Exception):
     """A media file was found but cannot be used.
 
@@ -18,7 +26,7 @@ class MediaError(Exception):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f'{self.path}: {self.reason}'
+        return f'{printable(self.path)}: {self.reason}'
 
 
 class ClipReadError(RuntimeError):
@@ -100,18 +108,21 @@ def explain(error: Exception, sources: tuple[str, ...]) -> tuple[str, str]:
         sources (tuple[str]): The files that were being read.
 
     Returns:
-        tuple[str, str]: Path and reason. Where the error names no file, the
-        first source that is absent or empty is taken, else all of them.
+        tuple[str, str]: Path, fit to be printed, and reason. Where the
+        error names no file, the first source that is absent or empty is
+        taken, else all of them.
     """
     named = getattr(error, 'path', None) or getattr(error, 'filename', None)
-    candidates = (str(named), ) if named else sources
+    candidates = (os.fsdecode(named), ) if named else sources
     for path in candidates:
         if not os.path.exists(path):
-            return path, 'no such file'
+            return (printable(path), 'no such file') if path.strip() else (
+                repr(path), 'the path is blank')
         if os.path.isfile(path) and os.path.getsize(path) == 0:
-            return path, 'the file is empty (0 bytes)'
+            return printable(path), 'the file is empty (0 bytes)'
     if isinstance(error, MediaError):
-        return error.path, error.reason
+        return printable(error.path), error.reason
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     detail = lines[0] if lines else 'no detail given'
-    return ', '.join(candidates), f'{type(error).__name__}: {detail}'
+    return (', '.join(map(printable, candidates)),
+            f'{type(error).__name__}: {detail}')

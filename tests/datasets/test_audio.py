@@ -17,10 +17,10 @@ NOISE = RNG.uniform(-.8, .8, 10 * RATE)
 TIME = np.arange(10 * RATE) / RATE
 
 
-def load(path, start=0., stop=1., **kwargs):
+def load(path, start=0., stop=1., shared=None, **kwargs):
     kwargs.setdefault('duration', 1.)
-    return LoadAudioClip(**kwargs)(
-        dict(filename=str(path), start=start, stop=stop))
+    record = dict(filename=str(path), segment=(start, stop))
+    return LoadAudioClip(**kwargs)(dict(record, shared=shared))
 
 
 @pytest.fixture
@@ -79,6 +79,73 @@ def test_an_empty_window_is_silence_and_says_so(ramp, start, stop):
     assert not results['audios'].any()
 
 
+def test_whole_files_and_open_ends(ramp):
+    path, wave = ramp
+    step = LoadAudioClip(duration=4.)
+    for record in (dict(), dict(segment=None), dict(segment=(0., None))):
+        audio = step(dict(record, filename=str(path)))['audios']
+        np.testing.assert_array_equal(audio, wave)
+    audio = step(dict(filename=str(path), segment=(3., None)))['audios']
+    np.testing.assert_array_equal(audio, np.tile(wave[3 * RATE:], 4))
+
+
+@pytest.mark.parametrize('times, low, high', [
+    ([[.5, 1.25]], .5, 1.25),
+    ([[1.25, .5]], .5, 1.25),  # a window that wraps
+    ([[.5, .75], [1., .25]], .25, 1.),  # two clips, the second wraps
+    ([[.5, 9.]], .5, 2.),  # not beyond the clip
+    ([[.75, .75]], 0., 2.),  # frames shown at one time: the whole clip
+    ([[0., 0.], [0., 0.]], 0., 2.),
+])
+def test_the_stretch_of_the_frames(ramp, times, low, high):
+    path, wave = ramp
+    shared = dict(window=np.array(times))
+    first, last = round((1 + low) * RATE), round((1 + high) * RATE)
+    results = load(path, 1., 3., shared, duration=(last - first) / RATE,
+                   window='frames')
+    np.testing.assert_array_equal(results['audios'], wave[first:last])
+    assert results['audio_empty'] is False
+    # Nothing follows it: what is longer repeats it.
+    results = load(path, 1., 3., shared, duration=2.5, window='frames')
+    np.testing.assert_array_equal(results['audios'][last - first],
+                                  wave[first])
+    clip = load(path, 1., 3., shared, duration=2.)['audios']
+    np.testing.assert_array_equal(clip, wave[RATE:3 * RATE])
+
+
+def test_frames_without_a_window_mean_the_clip(ramp):
+    path, wave = ramp
+    for shared in (None, {}, dict(flip=True)):
+        audio = load(path, 1., 2., shared, window='frames')['audios']
+        np.testing.assert_array_equal(audio, wave[RATE:2 * RATE])
+    record = dict(filename=str(path), shared=dict(window=[[1., 1.5]]))
+    audio = LoadAudioClip(duration=.5, window='frames')(record)['audios']
+    np.testing.assert_array_equal(audio, wave[RATE:3 * RATE // 2])
+
+
+@pytest.mark.parametrize('rate', [8000, 11025, 22050, 44100, 48000])
+@pytest.mark.parametrize('start', [0., .5, 1.23457])
+def test_a_resampled_slice_is_where_it_was(tmp_path, rate, start):
+    """To a sample: the phase of a tone tells the place."""
+    path = tmp_path / 'a.wav'
+    time = np.arange(3 * rate) / rate
+    tiny_media.write_wav(path, .5 * np.sin(2 * np.pi * 500 * time), rate)
+    audio = load(path, start, start + 1.)['audios'][2000:-2000]
+    time = start + np.arange(2000, RATE - 2000) / RATE
+    turn = np.exp(-2j * np.pi * 500 * time) @ audio
+    late = (np.angle(turn) + np.pi / 2) / (2 * np.pi * 500) * RATE
+    assert abs(late) < 1
+    assert abs(2 * np.abs(turn) / len(audio) - .5) < .01
+
+
+def test_six_channels_and_floats(tmp_path):
+    path = str(tmp_path / 'a.wav')
+    channels = RNG.uniform(-1, 1, (RATE, 6))
+    soundfile.write(path, channels, RATE, subtype='FLOAT')
+    np.testing.assert_allclose(load(path)['audios'], channels.mean(1),
+                               atol=1e-6)
+
+
 def test_a_file_without_samples(tmp_path):
     tiny_media.write_wav(tmp_path / 'a.wav', np.zeros(0))
     assert load(tmp_path / 'a.wav')['audio_empty'] is True
@@ -95,7 +162,7 @@ def test_other_rates_and_channels(tmp_path, monkeypatch):
     tiny_media.write_wav(path, stereo, 44100)
     step = LoadAudioClip(duration=1.)
     for _ in range(2):
-        results = step(dict(filename=str(path), start=.5, stop=1.5))
+        results = step(dict(filename=str(path), segment=(.5, 1.5)))
     wanted = .5 * np.sin(2 * np.pi * 440 * (.5 + TIME[:RATE])) + .05
     inner = slice(200, -200)  # the resampler rings at the ends
     np.testing.assert_allclose(
@@ -104,12 +171,16 @@ def test_other_rates_and_channels(tmp_path, monkeypatch):
     assert '2 channels' in said[0] and '44100 Hz' in said[1]
 
 
-@pytest.mark.parametrize('subtype', ['PCM_U8', 'PCM_24', 'FLOAT'])
-def test_other_sample_formats(tmp_path, subtype):
-    path = tmp_path / 'a.wav'
+@pytest.mark.parametrize('suffix, subtype', [
+    ('wav', 'PCM_U8'), ('wav', 'PCM_24'), ('wav', 'PCM_32'),
+    ('wav', 'FLOAT'), ('wav', 'DOUBLE'), ('WAV', 'PCM_16'),
+    ('flac', 'PCM_16'), ('flac', 'PCM_24')])
+def test_other_sample_formats(tmp_path, suffix, subtype):
+    path = tmp_path / f'a.{suffix}'
     wave = .5 * np.sin(2 * np.pi * 440 * TIME[:RATE])
     soundfile.write(str(path), wave, RATE, subtype=subtype)
-    np.testing.assert_allclose(load(path)['audios'], wave, atol=1 / 64)
+    away = load(path)['audios'] - wave
+    assert np.abs(away).max() <= (2**-7 if 'U8' in subtype else 2**-15)
 
 
 def test_loud_and_broken_samples(tmp_path):
@@ -137,6 +208,11 @@ def test_files_that_are_no_sound(tmp_path):
 def test_bad_arguments(kwargs):
     with pytest.raises(ValueError, match='expected a positive'):
         LoadAudioClip(**kwargs)
+
+
+def test_an_unknown_window():
+    with pytest.raises(ValueError, match="expected 'clip' or 'frames'"):
+        LoadAudioClip(window='video')
 
 
 WAVES = {

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 import tiny_media
 import torch
+from mmaction.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
 
 ROOT = Path(__file__).parents[2]
 CONFIG = 'configs/mbcd/mini_d1.py'
@@ -26,16 +29,15 @@ def whole(tmp_path_factory):
 
 
 def tool(name, *arguments, cwd):
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, str(ROOT / 'tools' / name), str(ROOT / CONFIG),
          *map(str, arguments)], cwd=cwd, capture_output=True, text=True,
         timeout=600, stdin=subprocess.DEVNULL,
         env={**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1',
              'CUDA_VISIBLE_DEVICES': ''})
-    return done
 
 
-def options(root, modalities=None):
+def options(root, modalities=None, **more):
     found = {'train_cfg.max_epochs': 1, 'train_dataloader.batch_size': BATCH,
              'default_hooks.logger.interval': 1}
     if modalities:
@@ -43,6 +45,7 @@ def options(root, modalities=None):
     for split in ('train', 'val', 'test'):
         found[f'{split}_dataloader.dataset.data_root'] = root
         found[f'{split}_dataloader.num_workers'] = 0
+    found.update(more)
     return ['--cfg-options', *(f'{k}={v}' for k, v in found.items())]
 
 
@@ -77,6 +80,25 @@ def test_two_modalities_without_the_files_of_the_third(whole, name, tmp_path):
     assert scores['acc/num_clips'] == CLIPS
     assert {f'acc/{m}/top1' for m in used} <= set(scores)
     assert f'acc/{other}/top1' not in scores
+
+
+def test_a_model_of_three_predicts_from_two(whole, tmp_path):
+    """A target without sound: its dataset alone is told."""
+    init_default_scope('mmaction')
+    model = MODELS.build(Config.fromfile(ROOT / CONFIG).model)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'c.pth')
+    root = tmp_path / 'mini'
+    shutil.copytree(whole, root)
+    shutil.rmtree(root / 'audio')
+    done = tool('test.py', tmp_path / 'c.pth', '--work-dir', tmp_path / 'run',
+                *options(root, **{'test_dataloader.dataset.modalities':
+                                  "['video','flow']"}), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    scores, = (json.loads(file.read_text())
+               for file in (tmp_path / 'run').glob('2*/2*.json'))
+    assert scores['acc/num_clips'] == CLIPS
+    assert {'acc/video/top1', 'acc/flow/top1'} <= set(scores)
+    assert 'acc/audio/top1' not in scores
 
 
 def test_without_the_option_the_absent_files_are_an_error(whole, tmp_path):

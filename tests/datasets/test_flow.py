@@ -2,32 +2,15 @@ import cv2
 import numpy as np
 import pytest
 import tiny_media
-from mmaction.registry import TRANSFORMS
 
-from mbcd_mmaction.datasets import MediaError
-from mbcd_mmaction.datasets.transforms import (
-    FlowFlip,
-    FlowVideoDecode,
-    FlowVideoInit,
-    VideoReader,
-)
-from mbcd_mmaction.datasets.transforms.video_reader import luma
+from mbcd_mmaction.datasets.readers import VideoReader
+from mbcd_mmaction.datasets.transforms import FlowFlip
 
 GREYS = [np.full((32, 64), value, np.uint8) for value in range(256)]
 
 
 def read(path, indices):
-    return VideoReader(str(path)).read(indices, luma)
-
-
-def run(steps, results):
-    for step in steps:
-        results = step(results)
-    return results
-
-
-def flow_record(x, y):
-    return dict(filename=(str(x), str(y)), modality='Flow', start_index=0)
+    return VideoReader(str(path)).read(indices, 'grey')
 
 
 @pytest.mark.parametrize('codec, pix_fmt, options, tolerance', [
@@ -73,41 +56,6 @@ def test_odd_sizes(tmp_path):
     assert np.abs(found.astype(int) - 87).max() <= 2
 
 
-def test_pairs_stay_pairs_and_the_shorter_counts(tmp_path):
-    x, y = tmp_path / 'u.mp4', tmp_path / 'v.mp4'
-    tiny_media.write_video(x, GREYS[100:112], qp='0')
-    tiny_media.write_video(y, GREYS[200:210], qp='0')
-    results = FlowVideoInit()(flow_record(x, y))
-    assert results['total_frames'] == 10
-    assert results['avg_fps'] == 30
-    results['frame_inds'] = np.array([9, 0, 4])
-    results = FlowVideoDecode()(results)
-    assert results['img_shape'] == results['original_shape'] == (32, 64)
-    assert results['video_reader'] is None
-    assert [img.shape for img in results['imgs']] == [(32, 64, 2)] * 3
-    for img, index in zip(results['imgs'], (9, 0, 4), strict=True):
-        assert np.abs(img[..., 0].astype(int) - (100 + index)).max() <= 1
-        assert np.abs(img[..., 1].astype(int) - (200 + index)).max() <= 1
-
-
-@pytest.mark.parametrize('frames', [1, 3, 15, 16, 40])
-@pytest.mark.parametrize('test_mode', [False, True])
-def test_windows_longer_than_the_clip_wrap_round(tmp_path, frames, test_mode):
-    tiny_media.write_video(tmp_path / 'u.mp4', GREYS[50:50 + frames], qp='0')
-    sample = TRANSFORMS.build(
-        dict(type='SampleFrames', clip_len=8, frame_interval=2, num_clips=1,
-             test_mode=test_mode))
-    results = run([FlowVideoInit(), sample, FlowVideoDecode()],
-                  flow_record(tmp_path / 'u.mp4', tmp_path / 'u.mp4'))
-    indices = results['frame_inds']
-    assert len(results['imgs']) == 8
-    assert indices.min() >= 0 and indices.max() < frames
-    for img, index in zip(results['imgs'], indices, strict=True):
-        assert np.abs(img.astype(int) - (50 + index)).max() <= 1
-    # Frames drawn twice are two arrays: transforms work in place.
-    assert len({img.ctypes.data for img in results['imgs']}) == 8
-
-
 def test_flip_mirrors_all_and_inverts_x_only():
     rng = np.random.default_rng(0)
     imgs = [rng.integers(0, 256, (4, 6, 2), dtype=np.uint8) for _ in range(3)]
@@ -143,16 +91,3 @@ def test_flip_of_crops_and_of_other_modalities():
     results = FlowFlip(flip_ratio=1.)(
         dict(imgs=[x, y], modality='Flow', img_shape=(2, 3)))
     assert [img[0, 0] for img in results['imgs']] == [245, 20]
-
-
-def test_bad_pairs(tmp_path):
-    small, large = tmp_path / 'u.mp4', tmp_path / 'v.mp4'
-    tiny_media.write_video(small, GREYS[:4])
-    tiny_media.write_video(large, [np.zeros((48, 64), np.uint8)] * 4)
-    with pytest.raises(ValueError, match='pair of paths'):
-        FlowVideoInit()(dict(filename=str(small)))
-    results = FlowVideoInit()(flow_record(small, large))
-    with pytest.raises(MediaError, match=r'\(48, 64\).*\(32, 64\)'):
-        FlowVideoDecode()(dict(results, frame_inds=np.array([0])))
-    with pytest.raises(FileNotFoundError):
-        FlowVideoInit()(flow_record(small, tmp_path / 'none.mp4'))
