@@ -79,6 +79,7 @@ setup(
         'librosa>=0.10',
         'soundfile>=0.12',
         'soxr>=0.3',
+        'pillow>=9',  # sizes of jpg frames, from their headers
         'pandas>=1.5',  # EPIC-Kitchens' annotations are pickled DataFrames
     ],
     extras_require={

@@ -2,11 +2,14 @@
 import csv
 import importlib
 import importlib.util
+import io
 import os
 import pickle
 import types
 from collections.abc import Iterable
 from typing import Any
+
+from .text_file import read_text
 
 _REQUIRED = {
     'video_id': str,
@@ -64,8 +67,8 @@ def read_annotations(path: str) -> list[dict[str, Any]]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: Another kind of file, a column is missing, or a value
-            cannot be read; the row is named.
+        ValueError: Another kind of file, CSV that is not UTF-8, a column is
+            missing, or a value cannot be read or is blank; the row is named.
         pickle.UnpicklingError: The pickle names something that a DataFrame
             does not need, or is damaged.
     """
@@ -75,8 +78,7 @@ def read_annotations(path: str) -> list[dict[str, Any]]:
     if suffix == '.pkl':
         rows = _read_pickle(path)
     elif suffix == '.csv':
-        with open(path, newline='', encoding='utf-8-sig') as file:
-            rows = list(csv.DictReader(file))
+        rows = _read_csv(path)
     else:
         raise ValueError(
             f'annotation file: expected a .pkl or .csv, got {path}')
@@ -97,11 +99,23 @@ def seconds(timestamp: Any) -> float:
     """
     total = 0.0
     for part in str(timestamp).strip().split(':'):
-        total = total * 60 + float(part)
-    if not 0 <= total < float('inf'):
-        raise ValueError(f'expected a time of 0 seconds or more, got '
-                         f'{timestamp!r}')
+        value = float(part)
+        if not 0 <= value < float('inf') or part.strip().startswith('-'):
+            raise ValueError('expected a time of 0 seconds or more, got '
+                             f'{timestamp!r}')
+        total = total * 60 + value
     return total
+
+
+def _read_csv(path: str) -> Iterable[dict]:
+    """Rows of a CSV file, which end with the file and not before."""
+    reader = csv.DictReader(
+        io.StringIO(read_text(path), newline=''), strict=True)
+    try:
+        return list(reader)
+    except csv.Error as error:
+        raise ValueError(f'{path}, line {reader.line_num + 1}: no CSV '
+                         f'({error})') from error
 
 
 def _convert(row: dict, number: int, path: str) -> dict[str, Any]:
@@ -115,6 +129,8 @@ def _convert(row: dict, number: int, path: str) -> dict[str, Any]:
         value = row.get(name)
         if value is None:
             continue
+        if kind is str and name in _REQUIRED and not str(value).strip():
+            raise ValueError(f'{path}: row {number}: {name} is blank')
         try:
             record[name] = seconds(value) if kind is None else kind(value)
         except (TypeError, ValueError) as error:

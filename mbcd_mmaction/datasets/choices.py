@@ -1,8 +1,22 @@
 """What the sets share: words from a list, and folders that must be there."""
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 MODALITIES = ('video', 'flow', 'audio')
+
+
+class Place(NamedTuple):
+    """A folder in which the media of a set may be.
+
+    Attributes:
+        layout (str): Name of the layout that they would have there.
+        folder (str): The folder, absolute.
+        absent (list[str]): What of them is not there, in words.
+    """
+    layout: str
+    folder: str
+    absent: list[str]
 
 
 def as_list(value: str | Sequence[str]) -> list[str]:
@@ -52,3 +66,66 @@ def find_root(data_root: str, inner: str) -> str | None:
 def basename(folder: str) -> str:
     """Name of a folder, with or without a slash at the end."""
     return os.path.basename(os.path.normpath(folder))
+
+
+def missing(name: str, what: str, layout: str,
+            hint: str | None = None) -> str:
+    """Text of the error for a part of a set that is not there.
+
+    Args:
+        name (str): The set.
+        what (str): What was looked for, with its absolute path.
+        layout (str): Where the parts of the set should be, a sentence
+            without its full stop.
+        hint (str, optional): A command that makes the set. Defaults to None.
+    """
+    how = f'Make it with: {hint}. ' if hint else ''
+    return (f'{name}: expected {what}, which does not exist. {layout}. {how}'
+            'docs/data_preparation.md tells how to get it')
+
+
+def pick_place(name: str, places: Sequence[Place],
+               text: Callable[[str], str]) -> Place:
+    """The place in which the media are.
+
+    Args:
+        name (str): The set.
+        places (Sequence[Place]): Where to look; the first of equal layout is
+            taken where several are complete.
+        text (Callable): Makes the error's text of what was looked for.
+
+    Returns:
+        Place: The complete one.
+
+    Raises:
+        FileNotFoundError: None is complete. Named is what is missing where
+            most is there.
+        ValueError: Several layouts are complete.
+    """
+    found: dict[str, Place] = {}
+    for place in places:
+        if not place.absent:
+            found.setdefault(place.layout, place)
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if found:
+        several = ' and '.join(f'{layout!r} in {place.folder}'
+                               for layout, place in found.items())
+        options = ' or '.join(f'layout={layout!r}' for layout in found)
+        raise ValueError(f'{name}: found two layouts, {several}: say which '
+                         f'by {options}')
+    least = min(len(place.absent) for place in places)
+    nearest: dict[str, str] = {}
+    for place in places:
+        if len(place.absent) == least:
+            nearest.setdefault(place.layout, place.absent[0])
+    raise FileNotFoundError(text(' or '.join(
+        f'{part} (layout={layout!r})' for layout, part in nearest.items())))
+
+
+def absent_folders(
+        folders: Iterable[tuple[str, str, str]]) -> list[str]:
+    """Say which folders of (domain, modality, path) are not there."""
+    return [f"the folder of {domain}'s {modality} files, {folder}"
+            for domain, modality, folder in folders
+            if not os.path.isdir(folder)]

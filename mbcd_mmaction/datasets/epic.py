@@ -7,8 +7,18 @@ from typing import Any
 from mmaction.registry import DATASETS
 
 from .annotations import read_annotations
-from .choices import MODALITIES, basename, choose, find_root
+from .choices import (
+    MODALITIES,
+    Place,
+    absent_folders,
+    basename,
+    choose,
+    find_root,
+    missing,
+    pick_place,
+)
 from .multimodal import MultiModalDataset
+from .records import make_record, picture_source, sound_source
 
 ANNOTATION_FOLDER = 'MM-SADA_Domain_Adaptation_Splits'
 CLASSES = ('take', 'put', 'open', 'close', 'wash', 'cut', 'mix', 'pour')
@@ -56,13 +66,9 @@ def clip_sources(root: str, domain: str, split: str,
         return os.path.join(root, kind, split, domain, name)
 
     return dict(
-        video=dict(
-            filename=path('video', clip), modality='RGB', start_index=0),
-        flow=dict(
-            filename=(path('flow', f'{flow}_u.mp4'),
-                      path('flow', f'{flow}_v.mp4')),
-            modality='Flow',
-            start_index=0),
+        video=picture_source('RGB', path('video', clip)),
+        flow=picture_source('Flow', (path('flow', f'{flow}_u.mp4'),
+                                     path('flow', f'{flow}_v.mp4'))),
         audio=_sound(path('audio', f'{video_id}.wav'), row))
 
 
@@ -86,25 +92,21 @@ def frame_sources(root: str, domain: str, split: str,
     video_id = row['video_id']
     first, count = flow_range(row)
     return dict(
-        video=dict(
-            filename=path('rgb', video_id), modality='RGB',
-            template=TEMPLATE, first=row['start_frame'],
+        video=picture_source(
+            'RGB', path('rgb', video_id), template=TEMPLATE,
+            first=row['start_frame'],
             total_frames=row['stop_frame'] - row['start_frame'],
             fps=FRAME_RATE),
-        flow=dict(
-            filename=(path('flow', video_id, 'u'),
-                      path('flow', video_id, 'v')),
-            modality='Flow', template=TEMPLATE, first=first,
-            total_frames=count, fps=FRAME_RATE / 2),
+        flow=picture_source(
+            'Flow', (path('flow', video_id, 'u'), path('flow', video_id, 'v')),
+            template=TEMPLATE, first=first, total_frames=count,
+            fps=FRAME_RATE / 2),
         audio=_sound(path('rgb', f'{video_id}.wav'), row))
 
 
 def _sound(path: str, row: dict[str, Any]) -> dict[str, Any]:
     """The clip's part of a recording's sound."""
-    return dict(
-        filename=path,
-        modality='Audio',
-        segment=(row['start_timestamp'], row['stop_timestamp']))
+    return sound_source(path, (row['start_timestamp'], row['stop_timestamp']))
 
 
 SOURCES = dict(clips=clip_sources, frames=frame_sources)
@@ -144,9 +146,9 @@ class EpicKitchensDataset(MultiModalDataset):
 
     Raises:
         FileNotFoundError: ``data_root``, an annotation file, or the folder
-            of a modality and domain does not exist. Raised here, also with
-            ``lazy_init=True``; a single missing media file is found when it
-            is read.
+            of a modality and domain does not exist in either layout. Raised
+            here, also with ``lazy_init=True``; a single missing media file
+            is found when it is read.
         ValueError: Unknown or repeated domain, split, modality or layout,
             both layouts at once, no clips, or a label outside [0, K).
     """
@@ -177,7 +179,7 @@ class EpicKitchensDataset(MultiModalDataset):
             domain: self._find_annotation(domain, hint)
             for domain in self.domains
         }
-        self.layout, self.media = self._find_media(layout, hint)
+        self.layout, self.media, _ = self._find_media(layout, hint)
         super().__init__(
             data_root=data_root,
             pipeline=pipeline,
@@ -190,11 +192,7 @@ class EpicKitchensDataset(MultiModalDataset):
             self._record(domain, row) for domain in self.domains
             for row in read_annotations(self.annotations[domain])
         ]
-        if not records:
-            raise ValueError(f'no clips: expected at least one row in '
-                             f'{sorted(self.annotations.values())}')
-        self._check_labels(records)
-        return records
+        return self._checked(records, self.annotations.values())
 
     def _record(self, domain: str, row: dict[str, Any]) -> dict[str, Any]:
         """The record of one annotated clip."""
@@ -205,7 +203,7 @@ class EpicKitchensDataset(MultiModalDataset):
             str(part) for part in (domain, row['video_id'],
                                    row['start_frame'], row['stop_frame'],
                                    row['verb_class']))
-        return dict(
+        return make_record(
             label=row['verb_class'],
             domain=domain,
             split=self.split,
@@ -213,9 +211,8 @@ class EpicKitchensDataset(MultiModalDataset):
             video_id=row['video_id'],
             start=row['start_timestamp'],
             stop=row['stop_timestamp'],
-            modalities=self.modalities,
-            sources={name: sources[name]
-                     for name in self.modalities})
+            sources=sources,
+            modalities=self.modalities)
 
     def _find_annotation(self, domain: str, hint: str | None) -> str:
         """Path of a domain's annotation file, .pkl before .csv."""
@@ -230,39 +227,19 @@ class EpicKitchensDataset(MultiModalDataset):
         raise FileNotFoundError(
             _missing(f'the annotation file {places} (or .csv)', hint))
 
-    def _find_media(self, layout: str | None,
-                    hint: str | None) -> tuple[str, str]:
+    def _find_media(self, layout: str | None, hint: str | None) -> Place:
         """The layout and the folder that holds its folders of media."""
         layouts = LAYOUTS if layout is None else choose(
             'layout', layout, LAYOUTS)
         # Clips lie beside the annotations, frames beside their folder.
-        places = list(dict.fromkeys(os.path.abspath(place) for place in (
-            self.root, *_holder(self.root))))
-        found = [(name, place) for name in layouts for place in places
-                 if not self._absent(name, place)]
-        if len(found) == 1 or (found and layout is not None):
-            return found[0]
-        if found:
-            raise ValueError(
-                'EPIC-Kitchens: found both layouts, '
-                + ' and '.join(f'{name!r} in {place}'
-                               for name, place in found)
-                + ": say which by layout='clips' or layout='frames'")
-        # The one of which most is there tells best what is missing.
-        absent = min((self._absent(name, place)
-                      for name in layouts for place in places), key=len)
-        modality, domain, folder = absent[0]
-        raise FileNotFoundError(
-            _missing(f"the folder of {domain}'s {modality} files, {folder}",
-                     hint))
-
-    def _absent(self, layout: str, place: str) -> list[tuple[str, str, str]]:
-        """(modality, domain, folder) of the folders that are missing."""
-        wanted = [(modality, domain,
-                   os.path.join(place, FOLDERS[layout][modality], self.split,
-                                domain))
-                  for modality in self.modalities for domain in self.domains]
-        return [item for item in wanted if not os.path.isdir(item[2])]
+        folders = [os.path.abspath(self.root), *_holder(self.root)]
+        places = [Place(name, folder, absent_folders(
+            (domain, modality,
+             os.path.join(folder, FOLDERS[name][modality], self.split, domain))
+            for modality in self.modalities for domain in self.domains))
+            for name in layouts for folder in folders]
+        return pick_place('EPIC-Kitchens', places,
+                          lambda what: _missing(what, hint))
 
 
 def _holder(root: str) -> list[str]:
@@ -282,10 +259,9 @@ def _places(root: str) -> list[str]:
 
 def _missing(what: str, hint: str | None) -> str:
     """Text of the error for an absent part of the set."""
-    how = f'Make it with: {hint}. ' if hint else ''
-    return (f'EPIC-Kitchens: expected {what}, which does not exist. '
-            f'data_root is the folder {ANNOTATION_FOLDER}, with '
-            'D1_train.pkl, ..., in it, or the folder that holds it; there '
-            'are video/, flow/ and audio/ (layout "clips") or rgb/ and '
-            f'flow/ ("frames"). {how}docs/data_preparation.md tells how '
-            'to get it')
+    return missing(
+        'EPIC-Kitchens', what,
+        f'data_root is the folder {ANNOTATION_FOLDER}, with D1_train.pkl, '
+        '..., in it, or the folder that holds it; there are video/, flow/ '
+        "and audio/ (layout='clips') or rgb/ and flow/ (layout='frames')",
+        hint)

@@ -1,6 +1,6 @@
 """A person's own videos, listed in a manifest."""
 import os
-from collections import Counter
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,7 +9,8 @@ from mmaction.registry import DATASETS
 from .choices import MODALITIES, as_list, choose
 from .derived import audio_path, flow_paths
 from .manifest_file import read_manifest
-from .multimodal import MultiModalDataset
+from .multimodal import MultiModalDataset, label_problem
+from .records import make_record, picture_source, sound_source
 
 
 @DATASETS.register_module()
@@ -37,13 +38,16 @@ class ManifestDataset(MultiModalDataset):
             the number of ``classes``, if they are given.
         cache (str, optional): Where computed flow and sound lie. Defaults to
             None: ``<data_root>/derived``.
+        metainfo (dict, optional): Of the host; ``classes`` and ``domains``
+            are filled in. Defaults to None.
         **kwargs: See :class:`MultiModalDataset`.
 
     Raises:
         FileNotFoundError: There is no manifest, or its first clip needs flow
             that was not computed.
-        ValueError: A mistake in the manifest (the row is named), an unknown
-            domain, split or modality, no clips, or a label that is no class.
+        ValueError: A mistake in the manifest or a label that is no class
+            (the row is named), an unknown domain, split or modality, no
+            clips of a domain, or classes that do not fit ``num_classes``.
     """
 
     METAINFO = dict(dataset_type='manifest')
@@ -58,51 +62,44 @@ class ManifestDataset(MultiModalDataset):
                  classes: Sequence[str] | None = None,
                  num_classes: int | None = None,
                  cache: str | None = None,
+                 metainfo: dict[str, Any] | None = None,
                  **kwargs: Any) -> None:
         self.manifest = ann_file
-        self.classes = None if classes is None else list(classes)
+        self.classes = _checked_classes(classes, num_classes)
         self.folder = os.path.abspath(data_root or os.path.dirname(
             os.path.abspath(ann_file)))
         self.cache = os.path.abspath(
             cache or os.path.join(self.folder, 'derived'))
         self.modalities = choose('modalities', modalities, MODALITIES)
         self._rows = self._chosen(as_list(domains), split)
-        if num_classes is None and classes is not None:
+        if num_classes is None and self.classes is not None:
             num_classes = len(self.classes)
-        elif classes is not None and num_classes != len(self.classes):
-            raise ValueError(f'expected num_classes={len(self.classes)}, as '
-                             f'many as classes, got {num_classes}')
         self._check_flow()
         super().__init__(
+            data_root=self.folder,
             pipeline=pipeline,
             num_classes=num_classes,
-            metainfo=dict(classes=tuple(self.classes or ())),
+            metainfo=dict(dict(classes=tuple(self.classes or ()),
+                               domains=tuple(self.domains)),
+                          **(metainfo or {})),
             **kwargs)
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """One record per chosen row, in the manifest's order."""
-        times = Counter()
-        records = []
-        for row in self._rows:
-            record = self._record(row)
-            # One stretch of a video may be listed with several labels.
-            times[record['clip_id']] += 1
-            if times[record['clip_id']] > 1:
-                record['clip_id'] += f'#{times[record["clip_id"]]}'
-            records.append(record)
+        records = [self._record(row) for row in self._rows]
         self._rows = []
-        self._check_labels(records)
-        return records
+        return self._checked(records, [self.manifest])
 
     def _chosen(self, domains: list[str],
                 split: str | Sequence[str] | None) -> list[dict[str, Any]]:
         """The rows of the domains and splits that are asked for."""
         rows = read_manifest(self.manifest, self.folder)
-        self.domains = choose(f'domains in {self.manifest}', domains,
+        splits = sorted({row['split'] for row in rows} - {None})
+        self.domains = choose(f'{self.manifest}: domains', domains,
                               sorted({row['domain'] for row in rows}))
         rows = [row for row in rows if row['domain'] in self.domains]
+        self.split = None
         if split is None:
-            self.split = None
             return rows
         nameless = [row['row'] for row in rows if row['split'] is None]
         if nameless:
@@ -110,17 +107,28 @@ class ManifestDataset(MultiModalDataset):
                 f'{nameless[0]}: split is blank ({len(nameless)} such rows), '
                 f'and the config asks for split={split!r}: expected each row '
                 'to name its split, or split=None')
-        self.split = choose(f'split in {self.manifest} for {self.domains}',
-                            split, sorted({row['split'] for row in rows}))
+        self.split = choose(f'{self.manifest}: split', split, splits)
+        self._check_not_empty(rows)
         return [row for row in rows if row['split'] in self.split]
+
+    def _check_not_empty(self, rows: list[dict[str, Any]]) -> None:
+        """Raise where a domain has no clips in the splits."""
+        for domain in self.domains:
+            own = {row['split'] for row in rows if row['domain'] == domain}
+            if own.isdisjoint(self.split):
+                raise ValueError(
+                    f'{self.manifest}: no clips of domain {domain!r} in '
+                    f'split {self.split}: expected some, it has clips in '
+                    f'{sorted(own)}')
 
     def _record(self, row: dict[str, Any]) -> dict[str, Any]:
         """The record of one row."""
         name = os.path.relpath(row['video'], self.folder)
-        segment = _segment(row)
-        cut = '' if segment is None else '_{}-{}'.format(*segment)
-        sources = self._sources(row)
-        return dict(
+        cut = ''
+        if _segment(row) is not None:
+            start, stop = _segment(row)
+            cut = f'_{start}-{"end" if stop is None else stop}'
+        return make_record(
             label=self._class_of(row),
             domain=row['domain'],
             split=row['split'] or '',
@@ -128,8 +136,8 @@ class ManifestDataset(MultiModalDataset):
             video_id=name,
             start=row['start'],
             stop=row['stop'],
-            modalities=self.modalities,
-            sources={m: sources[m] for m in self.modalities})
+            sources=self._sources(row),
+            modalities=self.modalities)
 
     def _sources(self, row: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """Where the clip's media are."""
@@ -140,11 +148,9 @@ class ManifestDataset(MultiModalDataset):
             if not os.path.isfile(sound):
                 sound = video
         return dict(
-            video=dict(filename=video, modality='RGB', start_index=0,
-                       segment=segment),
-            flow=dict(filename=self._flow_of(row), modality='Flow',
-                      start_index=0, segment=None),
-            audio=dict(filename=sound, modality='Audio', segment=segment))
+            video=picture_source('RGB', video, segment=segment),
+            flow=picture_source('Flow', self._flow_of(row), segment=None),
+            audio=sound_source(sound, segment))
 
     def _flow_of(self, row: dict[str, Any]) -> tuple[str, str]:
         """The clip's flow files, its own or computed ones."""
@@ -170,16 +176,41 @@ class ManifestDataset(MultiModalDataset):
     def _class_of(self, row: dict[str, Any]) -> int:
         """The label as a number."""
         label = row['label']
-        if isinstance(label, int):
-            return label
-        if self.classes is None:
+        if isinstance(label, str):
+            if self.classes is None:
+                raise ValueError(
+                    f'{row["row"]}: label {label!r} is text: expected a '
+                    'number, or classes=[...] in the dataset, whose order '
+                    'numbers them')
+            if label not in self.classes:
+                raise ValueError(f'{row["row"]}: label {label!r} is no '
+                                 f'class: expected one of {self.classes}')
+            return self.classes.index(label)
+        problem = label_problem(label, self.num_classes)
+        if problem:
+            raise ValueError(f'{row["row"]}: {problem}')
+        return label
+
+
+def _checked_classes(classes: Sequence[str] | None,
+                     num_classes: int | None) -> list[str] | None:
+    """The names of the classes, each once, as many as there are classes."""
+    if classes is None:
+        return None
+    names = list(classes)
+    if isinstance(classes, str) or not names or len(set(names)) < len(names):
+        raise ValueError('classes: expected a list of names, each once, got '
+                         f'{classes!r}')
+    if num_classes not in (None, len(names)):
+        raise ValueError(f'expected num_classes={len(names)}, as many as '
+                         f'classes, got {num_classes}')
+    for number, name in enumerate(names):
+        if re.fullmatch('[+-]?[0-9]+', name) and name != str(number):
             raise ValueError(
-                f'{row["row"]}: label {label!r} is text: expected a number, '
-                'or classes=[...] in the dataset, whose order numbers them')
-        if label not in self.classes:
-            raise ValueError(f'{row["row"]}: label {label!r} is no class: '
-                             f'expected one of {self.classes}')
-        return self.classes.index(label)
+                f'classes: {name!r} would be read as the number of a class, '
+                f'and it is number {number}: expected names that are no '
+                'numbers')
+    return names
 
 
 def _segment(row: dict[str, Any]) -> tuple[float, float | None] | None:

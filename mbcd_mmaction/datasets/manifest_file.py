@@ -1,14 +1,17 @@
 """A person's own list of clips: CSV or JSON Lines."""
 import csv
+import functools
 import io
 import json
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from mmengine.logging import print_log
 
 from .annotations import seconds
+from .text_file import read_text
 
 PATHS = ('video', 'flow_x', 'flow_y', 'audio')
 TIMES = ('start', 'stop')
@@ -44,7 +47,7 @@ def read_manifest(path: str,
         raise FileNotFoundError(
             f'expected a manifest, found none at {os.path.abspath(path)}; '
             'docs/own_data.md tells how to make one')
-    text = _text(path)
+    text = read_text(path)
     suffix = os.path.splitext(path)[1].lower()
     if suffix == '.jsonl':
         rows = _json_lines(path, text)
@@ -54,59 +57,65 @@ def read_manifest(path: str,
         raise ValueError(f'manifest: expected a .csv or .jsonl, got {path}')
     root = os.path.abspath(data_root or os.path.dirname(
         os.path.abspath(path)))
-    found, other = [], set()
+    found, others = [], set()
     for place, row in rows:
-        other |= row.keys() - set(COLUMNS)
+        others |= row.keys() - {*COLUMNS, ''}
         found.append(_converted(place, row, root))
     if not found:
         raise ValueError(f'{path}: expected at least one clip, found none')
-    if other:
-        print_log(f'{path}: passing over the columns {sorted(map(str, other))}'
-                  f'; known are {list(COLUMNS)}', 'current')
+    if others:
+        _say_ignored(os.path.abspath(path), tuple(sorted(others)))
     return found
 
 
-def _text(path: str) -> str:
-    """The whole file, which must be UTF-8, with or without a mark."""
-    with open(path, 'rb') as file:
-        content = file.read()
-    try:
-        return content.decode('utf-8-sig')
-    except UnicodeDecodeError as error:
-        line = content[:error.start].count(b'\n') + 1
-        raise ValueError(
-            f'{path}, line {line}: expected UTF-8, got the byte '
-            f'0x{content[error.start]:02x} at position {error.start}; save '
-            'the file as UTF-8 (file names included)') from error
+@functools.cache
+def _say_ignored(path: str, columns: tuple[str, ...]) -> None:
+    """Log, once a file, what is not read: three datasets may read it."""
+    print_log(f'{path}: passing over the columns {list(columns)}; known are '
+              f'{list(COLUMNS)}', 'current')
 
 
 def _csv(path: str, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Place and cells of each row."""
-    header = text.split('\n', 1)[0]
+    header = text.partition('\n')[0]
     separator = max(',;\t', key=header.count)
-    reader = csv.DictReader(io.StringIO(text, newline=''),
+    # strict: a quotation mark that is never closed would swallow the rest.
+    reader = csv.DictReader(io.StringIO(text, newline=''), strict=True,
                             delimiter=separator, skipinitialspace=True)
-    names = [name.strip() for name in reader.fieldnames or ()]
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    try:
+        names = [name.strip() for name in reader.fieldnames or ()]
+        _check_header(path, names)
+        reader.fieldnames = names
+        for row in reader:
+            place = f'{path}, line {reader.line_num}'
+            if None in row:
+                raise ValueError(
+                    f'{place}: expected {len(names)} cells, got '
+                    f'{len(names) + len(row[None])}; put text with '
+                    f'{separator!r} in it into double quotes')
+            yield place, row
+    except csv.Error as error:
+        raise ValueError(f'{path}, line {reader.line_num + 1}: no CSV '
+                         f'({error})') from error
+
+
+def _check_header(path: str, names: list[str]) -> None:
+    """Raise a ValueError where a column is missing or given twice."""
+    # A blank name is what spreadsheets leave of a column that was emptied.
+    repeated = sorted({name for name in names
+                       if name and names.count(name) > 1})
     missing = [name for name in REQUIRED if name not in names]
     if missing or repeated:
+        what = (f'{missing} missing' if missing else f'{repeated} repeated')
         raise ValueError(
             f'{path}: expected a first line with the columns '
             f'{list(REQUIRED)} and any of {list(COLUMNS)}, each once, '
-            f'separated by commas, semicolons or tabs; got {names}')
-    reader.fieldnames = names
-    for row in reader:
-        place = f'{path}, line {reader.line_num}'
-        if None in row:
-            raise ValueError(f'{place}: expected {len(names)} cells, got '
-                             f'{len(names) + len(row[None])}; put text with '
-                             f'{separator!r} in it into double quotes')
-        yield place, row
+            f'separated by commas, semicolons or tabs; got {names} ({what})')
 
 
 def _json_lines(path: str, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Place and object of each line."""
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split('\n'), start=1):
         if not line.strip():
             continue
         place = f'{path}, line {number}'
@@ -129,9 +138,9 @@ def _converted(place: str, row: dict[str, Any], root: str) -> dict[str, Any]:
                          f'the row has { {k: v for k, v in row.items()} }')
     for name in PATHS:
         if cells[name] is not None:
-            if not isinstance(cells[name], str):
-                raise ValueError(f'{place}: expected {name} to be a path, '
-                                 f'got {cells[name]!r}')
+            if not _is_path(cells[name]):
+                raise ValueError(f'{place}: expected {name} to be a path in '
+                                 f'UTF-8, got {cells[name]!r}')
             cells[name] = os.path.normpath(os.path.join(root, cells[name]))
     if (cells['flow_x'] is None) != (cells['flow_y'] is None):
         raise ValueError(f'{place}: flow has two files: expected flow_x and '
@@ -151,6 +160,17 @@ def _converted(place: str, row: dict[str, Any], root: str) -> dict[str, Any]:
     return dict(cells, row=place)
 
 
+def _is_path(value: Any) -> bool:
+    """Whether files, the log and a CSV can have this as a name."""
+    if not isinstance(value, str) or '\0' in value:
+        return False
+    try:
+        value.encode('utf-8')  # JSON can hold half a character
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _blank_to_none(value: Any) -> Any:
     """A cell without white space around it; None for nothing."""
     if isinstance(value, str):
@@ -165,8 +185,9 @@ def _time(place: str, name: str, value: Any) -> float | None:
     try:
         return seconds(value)
     except ValueError as error:
-        raise ValueError(f'{place}, {name}: expected seconds or HH:MM:SS, '
-                         f'got {value!r} ({error})') from error
+        raise ValueError(
+            f'{place}, {name}: expected seconds or HH:MM:SS.ss, 0 or more '
+            f'and with a point for decimals, got {value!r}') from error
 
 
 def _label(place: str, value: Any) -> int | str:
@@ -174,7 +195,6 @@ def _label(place: str, value: Any) -> int | str:
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise ValueError(f'{place}: expected label to be a whole number or '
                          f'the name of a class, got {value!r}')
-    try:
-        return int(value)
-    except ValueError:
+    if isinstance(value, str) and re.fullmatch(r'[+-]?[0-9]+', value) is None:
         return value
+    return int(value)

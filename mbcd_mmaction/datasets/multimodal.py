@@ -1,5 +1,5 @@
 """What every dataset of several modalities shares: reading and its errors."""
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -7,6 +7,7 @@ from mmaction.datasets.base import BaseActionDataset
 from mmaction.registry import TRANSFORMS
 
 from .errors import ClipReadError, ReadFailure
+from .records import number_repeats
 
 _POLICIES = ('raise', 'skip', 'substitute')
 
@@ -40,7 +41,7 @@ class MultiModalDataset(BaseActionDataset):
         on_error (str, optional): See above. Defaults to None: 'raise' in
             test mode, else 'substitute'.
         num_classes (int, optional): Number of classes K; labels outside
-            [0, K) are an error. Defaults to None: not checked.
+            [0, K) are an error. Defaults to None: any of 0 or more will do.
         max_refetch (int): How many clips in a row may be unreadable before
             the dataset gives up. Defaults to 10.
         **kwargs: Passed to MMEngine's ``BaseDataset``: ``data_root``,
@@ -48,7 +49,8 @@ class MultiModalDataset(BaseActionDataset):
             ``filter_cfg``, ``ann_file``, ``data_prefix``.
 
     Raises:
-        ValueError: ``on_error`` is unknown or does not fit ``test_mode``.
+        ValueError: ``on_error`` is unknown or does not fit ``test_mode``;
+            ``num_classes`` is not a positive whole number.
     """
 
     def __init__(self,
@@ -59,6 +61,10 @@ class MultiModalDataset(BaseActionDataset):
                  max_refetch: int = 10,
                  **kwargs: Any) -> None:
         self.on_error = _check_policy(on_error, test_mode)
+        if num_classes is not None and not (_is_whole(num_classes)
+                                            and num_classes > 0):
+            raise ValueError('num_classes: expected a whole number of 1 or '
+                             f'more, got {num_classes!r}')
         kwargs.setdefault('ann_file', '')
         kwargs.setdefault('data_prefix', {})
         super().__init__(
@@ -134,17 +140,51 @@ class MultiModalDataset(BaseActionDataset):
             data.update(report)
         return data
 
-    def _check_labels(self, records: Sequence[dict[str, Any]]) -> None:
-        """Raise a ValueError where a label is outside [0, num_classes)."""
-        if self.num_classes is None:
-            return
+    def _checked(self, records: list[dict[str, Any]],
+                 files: Iterable[str]) -> list[dict[str, Any]]:
+        """The records, if there are any and their labels are possible.
+
+        Args:
+            records (list[dict]): What ``load_data_list`` found. Where two
+                have one ``clip_id``, the second's gets a number.
+            files (Iterable[str]): Where it looked, for the error.
+
+        Raises:
+            ValueError: There are none, or a label is not a whole number in
+                [0, num_classes).
+        """
+        if not records:
+            raise ValueError('no clips: expected at least one row in '
+                             f'{sorted(files)}')
         for record in records:
-            if not 0 <= record['label'] < self.num_classes:
+            problem = label_problem(record['label'], self.num_classes)
+            if problem:
                 raise ValueError(
-                    f'labels: expected 0 to {self.num_classes - 1} '
-                    f'(num_classes={self.num_classes}), got '
-                    f'{record["label"]} for clip {record["clip_id"]} of '
-                    f'domain {record["domain"]}, {record["split"]} split')
+                    f'{problem} for clip {record["clip_id"]} of domain '
+                    f'{record["domain"]}, {record["split"]} split')
+        return number_repeats(records)
+
+
+def label_problem(label: Any, num_classes: int | None) -> str:
+    """What is wrong with a label, in words; '' for nothing.
+
+    Args:
+        label: The label.
+        num_classes (int, optional): Number of classes K; None if it is not
+            known.
+    """
+    if _is_whole(label) and label >= 0 and (num_classes is None
+                                            or label < num_classes):
+        return ''
+    if num_classes is None:
+        return f'labels: expected whole numbers of 0 or more, got {label!r}'
+    return (f'labels: expected 0 to {num_classes - 1} '
+            f'(num_classes={num_classes}), got {label!r}')
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether a value is an int, which True is not meant to be."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _check_policy(on_error: str | None, test_mode: bool) -> str:

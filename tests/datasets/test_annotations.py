@@ -166,6 +166,20 @@ def test_bad_files(tmp_path, table):
     lacking.write_text('video_id,verb_class\nP01_01,2\n')
     with pytest.raises(ValueError, match="row 0 lacks .*'start_timestamp'"):
         read_annotations(str(lacking))
+    cafe = tmp_path / 'cafe.csv'
+    cafe.write_bytes(b'video_id,narration\nP01_01,caf\xe9\n')
+    with pytest.raises(ValueError, match=f'{cafe}, line 2: expected UTF-8, '
+                       'got the byte 0xe9 at position 29'):
+        read_annotations(str(cafe))
+    cut = tmp_path / 'cut.csv'
+    cut.write_text('video_id,narration\nP01_01,"take a cup\nP01_01,put\n')
+    with pytest.raises(ValueError, match=f'{cut}, line 2: no CSV'):
+        read_annotations(str(cut))
+    blank = tmp_path / 'blank.csv'
+    tiny_media.write_annotations(blank, [table[0], dict(table[1],
+                                                        video_id=' ')])
+    with pytest.raises(ValueError, match='row 1: video_id is blank'):
+        read_annotations(str(blank))
     for column, value in (('start_timestamp', 'soon'), ('verb_class', 'cut'),
                           ('stop_timestamp', 'nan'), ('start_frame', '')):
         path = tmp_path / 'bad.csv'
@@ -182,7 +196,8 @@ def test_seconds(text, value):
     assert seconds(text) == pytest.approx(value, abs=1e-12)
 
 
-@pytest.mark.parametrize('text', ['', 'a', '-1', 'nan', 'inf', None, '1:b'])
+@pytest.mark.parametrize('text', ['', 'a', '-1', 'nan', 'inf', None, '1:b',
+                                  '1:-5', '-0:30'])
 def test_seconds_of_what_is_no_time(text):
     with pytest.raises(ValueError):
         seconds(text)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 import tiny_media
-from test_video_reader import FILM, cut_half, write_at
+from tiny_films import FILM, cut_half, write_at
 
 from mbcd_mmaction.datasets import ClipReadError, MultiModalDataset
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tiny_media
 from mmaction.registry import TRANSFORMS
-from test_video_reader import FILM, in_sequence
+from tiny_films import FILM, in_sequence
 
 from mbcd_mmaction.datasets import MediaError
 from mbcd_mmaction.datasets.transforms import ClipDecode, ClipInit

@@ -1,17 +1,27 @@
 """The commands of docs/data_preparation.md do what it says."""
+import importlib.util
 import re
+import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import tiny_media
 import tiny_sets
+from mmaction.registry import DATASETS
+from mmengine.config import Config
+
+from mbcd_mmaction.apis import cli
 
 ROOT = Path(__file__).parents[2]
 TEXT = ROOT.joinpath('docs', 'data_preparation.md').read_text(
     encoding='utf-8')
 
-
 CODE = re.findall(r'```python\n(.*?)```', TEXT, flags=re.DOTALL)
+COMMANDS = [block.replace('\\\n', ' ') for block in re.findall(
+    r'```\n(python .*?)```', TEXT, flags=re.DOTALL)]
 
 
 def run(code, old, new):
@@ -45,8 +55,78 @@ def test_the_check_of_hac(tmp_path, capsys):
     assert lines == ['human 4 2', 'animal 4 2', 'cartoon 4 2']
 
 
+def datasets_of(command, monkeypatch):
+    """What a tool would build its datasets from, by loader."""
+    _, tool, *options = shlex.split(command)
+    spec = importlib.util.spec_from_file_location('tool', ROOT / tool)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(sys, 'argv', [tool, *options])
+    monkeypatch.chdir(ROOT)
+    args = module.parse_args()
+    merge = dict(train=cli.merge_train_args,
+                 test=cli.merge_test_args)[Path(tool).stem]
+    cfg = merge(Config.fromfile(args.config), args)
+    return {split: dict(cfg[f'{split}_dataloader'].dataset, pipeline=[])
+            for split in ('train', 'val', 'test')}
+
+
+def test_a_set_in_another_place(tmp_path, monkeypatch):
+    command, = [c for c in COMMANDS if 'tools/train.py' in c]
+    assert command.count('/path/to/set') == 3
+    tiny_sets.write_epic_frames(tmp_path, ('D1', 'D2', 'D3'),
+                                ('train', 'test'), clips=1, frames=2)
+    found = datasets_of(command.replace('/path/to/set', str(tmp_path)),
+                        monkeypatch)
+    for split, domains in (('train', {'D2', 'D3'}), ('val', {'D2', 'D3'}),
+                           ('test', {'D1'})):
+        dataset = DATASETS.build(found[split])
+        assert dataset.root.startswith(str(tmp_path))
+        assert {dataset.get_data_info(n)['domain']
+                for n in range(len(dataset))} == domains
+
+
+def test_a_layout_that_is_named(tmp_path, monkeypatch):
+    command, = [c for c in COMMANDS if 'tools/test.py' in c]
+    config = datasets_of(command, monkeypatch)['test']
+    rows = [('a.mp4', 0), ('b.mp4', 1)]
+    root = tmp_path / 'data' / 'hac'
+    tiny_sets.write_hac_splits(root / 'HAC_Splits', {
+        ('human', 'train'): rows, ('human', 'test'): rows[1:]})
+    for place in (root, root / 'HAC_Splits'):  # both layouts at once
+        for kind in ('videos', 'flow', 'audio'):
+            (place / 'human' / kind).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    dataset = DATASETS.build(config)
+    assert (dataset.layout, len(dataset)) == ('inside', 2)
+
+
+def test_the_check_of_a_whole_set(tmp_path):
+    command, = [c for c in COMMANDS if 'tools/data/check.py' in c]
+    _, tool, config = shlex.split(command)
+    if not (ROOT / tool).is_file():
+        pytest.skip(f'{tool} is not in this checkout')
+    root = tmp_path / 'data' / 'epic-kitchens'
+    tiny_sets.write_epic_frames(root, ('D1', 'D2', 'D3'), ('train', 'test'),
+                                clips=1, frames=60)
+
+    def check():
+        return subprocess.run(
+            [sys.executable, str(ROOT / tool), str(ROOT / config), '--jobs',
+             '1'], cwd=tmp_path, capture_output=True, text=True)
+
+    whole = check()
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    shutil.rmtree(root / 'rgb/test/D1/P01_01')
+    broken = check()
+    assert broken.returncode == 1
+    assert str(Path('rgb/test/D1/P01_01')) in broken.stdout
+
+
 def test_every_block_of_code_is_run():
     assert len(CODE) == 2
+    assert [re.search(r'\w+\.py', command).group() for command in COMMANDS
+            ] == ['check.py', 'train.py', 'test.py']
 
 
 def test_commands_name_files_that_exist():

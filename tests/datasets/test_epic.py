@@ -6,7 +6,7 @@ import pytest
 import tiny_media
 import tiny_sets
 
-from mbcd_mmaction.datasets import EpicKitchensDataset
+from mbcd_mmaction.datasets import ClipReadError, EpicKitchensDataset
 from mbcd_mmaction.datasets.epic import ANNOTATION_FOLDER
 
 
@@ -229,9 +229,16 @@ def test_annotations_are_asked_for_where_they_would_be_found(
     assert (f'{inner.parent}/D2_train.pkl' in str(caught.value)) != inside
     inner.mkdir(exist_ok=True)
     (inner / 'D2_train.csv').touch()
-    with pytest.raises(FileNotFoundError,
-                       match=f"D2's video files, {inner}/video/train/D2,"):
+    with pytest.raises(FileNotFoundError) as caught:
         EpicKitchensDataset('set', 'D2', 'train')
+    # Neither layout: both are named, with the words that choose one.
+    for part in (f"D2's video files, {inner}/video/train/D2 "
+                 "(layout='clips')", "(layout='frames')"):
+        assert part in str(caught.value)
+    with pytest.raises(FileNotFoundError) as caught:
+        EpicKitchensDataset('set', 'D2', 'train', layout='frames')
+    assert f"{inner}/rgb/train/D2 (layout='frames'), which" in str(
+        caught.value)
 
 
 def test_a_pickle_is_taken_before_a_csv(layout, tmp_path):
@@ -311,7 +318,8 @@ def test_both_layouts_at_once_must_be_named(tmp_path):
     for kind in ('rgb', 'flow'):
         (tmp_path / kind / 'train/D1').mkdir(parents=True)
     with pytest.raises(ValueError,
-                       match="'clips' in .*'frames' in .*say which"):
+                       match="'clips' in .*'frames' in .*say which by "
+                       "layout='clips' or layout='frames'"):
         EpicKitchensDataset(str(tmp_path), 'D1', 'train')
     for layout in ('clips', 'frames'):
         dataset = EpicKitchensDataset(str(tmp_path), 'D1', 'train',
@@ -329,3 +337,33 @@ def test_frames_need_no_folder_of_a_modality_that_is_not_read(frames_root,
     assert dataset.layout == 'frames'
     with pytest.raises(FileNotFoundError, match="D1's flow files"):
         EpicKitchensDataset(str(tmp_path), 'D1', 'train')
+
+
+@pytest.mark.parametrize('start, stop', [(60, 60), (60, 59), (60, 61)])
+@pytest.mark.parametrize('name', ['clips', 'frames'])
+def test_annotations_of_no_frames_are_listed(layout, tmp_path, name, start,
+                                             stop):
+    """Reading them is an error of that clip, which is counted."""
+    root = layout([tiny_media.row(start=start, stop=stop)])
+    (tmp_path / 'rgb/train/D2').mkdir(parents=True)
+    for axis in 'uv':
+        (tmp_path / 'flow/train/D2/P01_01' / axis).mkdir(parents=True)
+    dataset = EpicKitchensDataset(
+        root, 'D2', 'train', ['video', 'flow'], layout=name, test_mode=True,
+        pipeline=[dict(type='MultiModalPipeline', pipelines={
+            kind: [dict(type='ClipInit')] for kind in ('flow', 'video')})])
+    record = dataset.get_data_info(0)
+    assert record['clip_id'] == f'D2_P01_01_{start}_{stop}_0'
+    if name == 'frames':
+        assert [source['total_frames']
+                for source in record['sources'].values()] == [stop - start, 0]
+    match = dict(clips='no such file', frames='at least one frame')[name]
+    with pytest.raises(ClipReadError, match=match):
+        dataset[0]
+
+
+def test_clips_that_are_annotated_twice_have_two_names(layout):
+    dataset = EpicKitchensDataset(layout([tiny_media.row()] * 2), 'D2',
+                                  'train')
+    names = [dataset.get_data_info(n)['clip_id'] for n in (0, 1)]
+    assert names == ['D2_P01_01_0_60_0', 'D2_P01_01_0_60_0#2']

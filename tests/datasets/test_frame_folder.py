@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from test_video_reader import FILM
+from tiny_films import FILM
 
 from mbcd_mmaction.datasets import MediaError
 from mbcd_mmaction.datasets.readers import FrameFolderReader

@@ -120,7 +120,9 @@ def test_duplicates_of_the_real_files(real):
 def test_clip_ids_tell_domains_and_splits_apart(real):
     """Animals and cartoons share 693 file names."""
     found = records(HACDataset(real, list(DOMAINS), 'all'))
-    assert len({record['clip_id'] for record in found}) == len(found)
+    assert len({record['clip_id'] for record in found}) == len(found) == 3381
+    # By domain and split, none had to be numbered to be unique.
+    assert not [r['clip_id'] for r in found if '#' in r['clip_id']]
     names = {domain: {record['video_id'].split('/')[1] for record in found
                       if record['domain'] == domain} for domain in DOMAINS}
     assert len(names['animal'] & names['cartoon']) == 693
@@ -138,11 +140,38 @@ def test_duplicates_stay_by_default(folders):
     assert [r['video_id'] for r in records(kept)] == ['human/c.mp4']
 
 
-def test_one_file_with_two_labels_is_an_error(folders):
-    root = folders({('human', 'train'): [('a.mp4', 0)],
-                    ('human', 'test'): [('a.mp4', 3)]})
-    with pytest.raises(ValueError, match=r"one label.*'a.mp4': \[0, 3\]"):
-        len(HACDataset(root, 'human', 'all'))
+@pytest.fixture
+def said(monkeypatch):
+    """What goes to the log."""
+    lines = []
+    monkeypatch.setattr('mbcd_mmaction.datasets.hac.print_log',
+                        lambda text, *_: lines.append(text))
+    return lines
+
+
+def test_what_is_left_out_is_counted_in_the_log(folders, said):
+    train = [('a.mp4', 0), ('b.mp4', 1)]
+    root = folders({('human', 'train'): train,
+                    ('human', 'test'): [*train, ('c.mp4', 2), ('c.mp4', 2)]})
+    kept = HACDataset(root, 'human', 'test', drop_duplicates=True)
+    assert [r['video_id'] for r in records(kept)] == ['human/c.mp4']
+    assert len(said) == 1
+    assert "human: 3 clips of the split 'test' are left out" in said[0]
+    everything = HACDataset(root, ['human'], 'test')
+    assert [r['clip_id'] for r in records(everything)] == [
+        'human_test_a', 'human_test_b', 'human_test_c', 'human_test_c#2']
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize('drop', [False, True])
+def test_one_file_with_two_labels_is_reported(folders, said, drop):
+    root = folders({('human', 'train'): [('a.mp4', 0), ('b.mp4', 1)],
+                    ('human', 'test'): [('a.mp4', 3), ('b.mp4', 1)]})
+    dataset = HACDataset(root, 'human', 'all', drop_duplicates=drop)
+    assert [r['label'] for r in records(dataset)] == (
+        [0, 1] if drop else [0, 1, 3, 1])
+    assert 'human: files with different labels' in said[-1]
+    assert said[-1].endswith("{'a.mp4': [0, 3]}")
 
 
 @pytest.mark.parametrize('row,match', [
@@ -190,12 +219,73 @@ def test_what_is_missing_is_named(tmp_path):
     DATASETS.build(dict(type='HACDataset', data_root=str(tmp_path),
                         domains='human', split='train',
                         modalities=['video'], lazy_init=True))
-    (tmp_path / 'HAC_Splits/HAC_test_only_human.csv').unlink()
-    with pytest.raises(FileNotFoundError, match='HAC_test_only_human.csv'):
-        HACDataset(str(tmp_path), 'human', 'train', modalities=['video'])
+    (tmp_path / 'HAC_Splits/HAC_train_only_human.csv').unlink()
+
+    def build(split, root=tmp_path, **kwargs):
+        return HACDataset(str(root), 'human', split, ['video'],
+                          lazy_init=True, **kwargs)
+
+    build('test')  # one file is not looked for to read the other
+    for split, kwargs in (('train', {}), ('all', {}),
+                          ('test', dict(drop_duplicates=True))):
+        with pytest.raises(FileNotFoundError) as caught:
+            build(split, **kwargs)
+        assert (f'{tmp_path}/HAC_Splits/HAC_train_only_human.csv'
+                in str(caught.value))
+    (tmp_path / 'bare').mkdir()
+    with pytest.raises(FileNotFoundError) as caught:
+        build('test', tmp_path / 'bare')
+    name = 'HAC_test_only_human.csv'
+    assert (f'{tmp_path}/bare/HAC_Splits/{name} or {tmp_path}/bare/{name}'
+            in str(caught.value))
+
+
+def test_both_layouts_at_once_must_be_named(folders, tmp_path):
+    root = folders({('human', 'train'): [('a.mp4', 0)]})
+    inside = tmp_path / 'HAC_Splits/human/videos'
+    inside.mkdir(parents=True)
+    for base in (root, f'{root}/HAC_Splits'):
+        with pytest.raises(ValueError) as caught:
+            HACDataset(base, 'human', 'train', ['video'])
+        assert str(caught.value) == (
+            f"HAC: found two layouts, 'beside' in {tmp_path} and 'inside' in "
+            f"{tmp_path}/HAC_Splits: say which by layout='beside' or "
+            "layout='inside'")
+        dataset = HACDataset(base, 'human', 'train', ['video'],
+                             layout='inside')
+        source = dataset.get_data_info(0)['sources']['video']
+        assert source['filename'] == f'{inside}/a.mp4'
+    # Flow is beside only: no doubt.
+    dataset = HACDataset(root, 'human', 'train', ['video', 'flow'])
+    assert dataset.layout == 'beside'
+    with pytest.raises(FileNotFoundError, match="human's flow files, "
+                       f"{tmp_path}/HAC_Splits/human/flow .layout='inside'"):
+        HACDataset(root, 'human', 'train', ['flow'], layout='inside')
+    with pytest.raises(ValueError, match="layout: .*'inside'.*'tar'"):
+        HACDataset(root, 'human', 'train', layout='tar')
+
+
+def test_media_in_neither_place(tmp_path):
+    tiny_sets.write_hac_splits(tmp_path / 'HAC_Splits', {})
+    with pytest.raises(FileNotFoundError) as caught:
+        HACDataset(str(tmp_path), 'cartoon', 'train', ['audio'])
+    for part in (f"{tmp_path}/cartoon/audio (layout='beside')",
+                 f"{tmp_path}/HAC_Splits/cartoon/audio (layout='inside')",
+                 'docs/data_preparation.md'):
+        assert part in str(caught.value)
+
+
+def test_a_name_that_is_not_utf8(folders, tmp_path):
+    root = folders({})
+    path = tmp_path / 'HAC_Splits/HAC_train_only_human.csv'
+    path.write_bytes(b'a.mp4,0\ncaf\xe9.mp4,1\n')
+    with pytest.raises(ValueError, match=f'{path}, line 2: expected UTF-8, '
+                       'got the byte 0xe9 at position 11'):
+        HACDataset(root, 'human', 'train')
 
 
 def test_rows_of_a_file(tmp_path):
     path = tmp_path / 'rows.csv'
-    path.write_bytes(b'\xef\xbb\xbfa b.mp4,3\r\n\r\nc.mp4,0\n')
-    assert read_rows(str(path)) == [('a b.mp4', 3), ('c.mp4', 0)]
+    path.write_bytes(b'\xef\xbb\xbfa b .mp4,3\r\n\r\nc.mp4,0\n')
+    # One real name has a space before its suffix: it stays.
+    assert read_rows(str(path)) == [('a b .mp4', 3), ('c.mp4', 0)]

@@ -66,11 +66,19 @@ def test_kinds_of_files_say_the_same(manifest, tmp_path, name, kwargs):
     assert second['audio'] is second['flow_x'] is None
 
 
-def test_columns_in_any_order_and_others_beside_them(tmp_path, caplog):
+def test_columns_in_any_order_and_others_beside_them(tmp_path,
+                                                      monkeypatch):
+    said = []
+    monkeypatch.setattr('mbcd_mmaction.datasets.manifest_file.print_log',
+                        lambda text, logger: said.append(text))
     path = tmp_path / 'm.csv'
-    path.write_bytes('\ufeffdomain , note,label,video\nd,hello,1, b.mp4 \n'
-                     .encode())
+    path.write_bytes(
+        '\ufeffdomain , note,label,video,,\r\nd,hello,1, b.mp4 ,,\r\n'
+        .encode())
     row, = read_manifest(str(path))
+    assert read_manifest(str(path)) == [row]  # said the first time only
+    assert len(said) == 1
+    assert f"{path}: passing over the columns ['note']; known" in said[0]
     assert (row['domain'], row['label']) == ('d', 1)
     assert row['video'] == str(tmp_path / 'b.mp4')
     assert row['split'] is None
@@ -86,8 +94,11 @@ def test_paths_are_relative_to_the_data_root(manifest, tmp_path):
 
 def test_half_given_times(manifest):
     path = manifest(dict(start=3), dict(stop=2), {})
-    segments = [r['sources']['video']['segment'] for r in listed(path)]
+    found = listed(path)
+    segments = [r['sources']['video']['segment'] for r in found]
     assert segments == [(3.0, None), (0.0, 2.0), None]
+    assert [r['clip_id'] for r in found] == [
+        'd_a.mp4_3.0-end', 'd_a.mp4_0.0-2.0', 'd_a.mp4']
 
 
 def test_names_of_derived_files(tmp_path):
@@ -158,6 +169,36 @@ def test_the_same_clip_in_two_rows(manifest):
     assert len(set(ids)) == 3 and ids[1] == ids[0] + '#2'
 
 
+def test_no_two_clips_have_one_name(manifest):
+    rows = [dict(video='c', domain='a_b'), dict(video='b_c', domain='a'),
+            dict(video='c#2', domain='a_b'), dict(video='c', domain='a_b')]
+    found = listed(manifest(*rows), domains=['a', 'a_b'])
+    assert len({record['clip_id'] for record in found}) == 4
+
+
+def test_what_the_host_is_told(manifest, tmp_path):
+    dataset = ManifestDataset(
+        manifest({}, dict(label=1)), 'd', None, ['video'], indices=1,
+        metainfo=dict(dataset_type='mine'))
+    assert len(dataset) == 1
+    assert dataset.metainfo == dict(
+        dataset_type='mine', classes=(), domains=('d', ))
+    assert dataset.data_root == str(tmp_path)
+    assert dataset.get_cat_ids(0) == [0]
+
+
+def test_records_are_small(manifest):
+    """A set of a million clips must fit into memory."""
+    rows = [dict(video=f'kitchen/{n:06d}.mp4', start=n, stop=n + 2)
+            for n in range(50)]
+    path = manifest(*rows)
+    sizes = [len(ManifestDataset(path, 'd', 'train', ['video', 'audio'],
+                                 indices=count).data_bytes)
+             for count in (10, 50)]
+    paths = 3 * len(os.path.dirname(path))
+    assert (sizes[1] - sizes[0]) / 40 < paths + 500
+
+
 def test_splits_and_domains_are_chosen(manifest):
     path = manifest(dict(split='train', domain='a'),
                     dict(split='val', domain='a'),
@@ -171,8 +212,11 @@ def test_splits_and_domains_are_chosen(manifest):
     ([dict(label='fry')], {}, "line 2: label 'fry' is text.*classes"),
     ([dict(label='fry')], dict(classes=CLASSES),
      r"'fry' is no class.*\['cut', 'pour'\]"),
-    ([dict(label=-1)], dict(num_classes=2), '0 to 1.*got -1 for clip'),
-    ([dict(label=2)], dict(classes=CLASSES), '0 to 1.*got 2 for clip'),
+    ([{}, dict(label=-1)], dict(num_classes=2),
+     r'manifest.csv, line 3: labels: expected 0 to 1 .*got -1'),
+    ([{}, dict(label=2)], dict(classes=CLASSES), 'line 3.*0 to 1.*got 2'),
+    ([{}, dict(label=-2)], {}, 'line 3.* 0 or more, got -2'),
+    ([dict(label='1_0')], {}, "label '1_0' is text"),
     ([dict(label=1.5)], {}, "label '1.5' is text"),
     ([dict(label='')], {}, 'line 2: label must not be blank'),
     ([{}, dict(video='  ')], {}, 'line 3: video must not be blank'),
@@ -182,9 +226,21 @@ def test_splits_and_domains_are_chosen(manifest):
     ([dict(stop=0)], {}, 'stop to be later'),
     ([dict(start=-1)], {}, 'line 2, start: expected seconds.*-1'),
     ([dict(stop='soon')], {}, "line 2, stop: expected seconds.*'soon'"),
+    ([dict(stop='2,5')], {}, "line 2, stop: .*a point for decimals.*'2,5'"),
+    ([dict(stop='1:-5')], {}, "line 2, stop: .*0 or more.*'1:-5'"),
     ([dict(start='nan', stop=3)], {}, 'line 2, start'),
     ([dict(flow_x='x.mp4')], {}, 'line 2: flow has two files'),
-    ([dict(split='')], {}, r'split is blank \(1 such rows\)'),
+    ([dict(split='')], {}, r'line 2: split is blank \(1 such rows\)'),
+    ([{}, dict(domain='e', split='val')], dict(domains=['d', 'e']),
+     r"no clips of domain 'e' in split \['train'\].*\['val'\]"),
+    ([{}, dict(domain='e', split='val')], dict(split='val'),
+     r"no clips of domain 'd' in split \['val'\].*\['train'\]"),
+    ([{}], dict(split=[]), r'split.*got \[\]'),
+    ([{}], dict(num_classes=0), 'num_classes: expected .* 1 or more, got 0'),
+    ([{}], dict(num_classes=True), 'num_classes: expected .*got True'),
+    ([{}], dict(classes=['a', 'a']), "classes: .*each once.*'a', 'a'"),
+    ([{}], dict(classes='ab'), "classes: expected a list.*'ab'"),
+    ([{}], dict(classes=['1', '0']), "classes: '1' would be read as"),
     ([{}], dict(domains='e'), r"domains.*some of \['d'\].*got \['e'\]"),
     ([{}], dict(split='test'), r"split.*some of \['train'\].*got \['test'\]"),
     ([{}], dict(modalities=['smell']), 'modalities.*smell'),
@@ -202,10 +258,23 @@ def test_mistakes_are_named(manifest, rows, kwargs, match):
     (b'video,label,domain\n', 'm.csv', 'at least one clip'),
     (b'video,label,domain\na,b.mp4,1,d\n', 'm.csv',
      'line 2: expected 3 cells, got 4'),
+    (b'video|label|domain\na.mp4|1|d\n', 'm.csv',
+     r"separated by commas, semicolons or tabs; got \['video\|label"),
+    # The mark of a quotation that never ends would swallow all rows.
+    (b'video,label,domain\n"a.mp4,1,d\nb.mp4,1,d\n', 'm.csv',
+     r'line 2: no CSV \(unexpected end'),
+    ('video,label,domain\n'.encode('utf-16'), 'm.csv',
+     'line 1: expected UTF-8, got the byte 0xff at position 0'),
     (b'video,label,domain\ncaf\xe9.mp4,1,d\n', 'm.csv',
      'line 2: expected UTF-8, got the byte 0xe9 at position 22'),
     (b'{"video": 1, "label": 1, "domain": "d"}\n', 'm.jsonl',
-     'line 1: expected video to be a path, got 1'),
+     'line 1: expected video to be a path in UTF-8, got 1'),
+    (b'{"video": "\\ud800", "label": 1, "domain": "d"}\n', 'm.jsonl',
+     r"line 1: expected video to be a path in UTF-8, got '\\ud800'"),
+    (b'{"video": "a\\u0000", "label": 1, "domain": "d"}\n', 'm.jsonl',
+     'line 1: expected video to be a path'),
+    (b'{"video": ["a"], "label": 1, "domain": "d"}\n', 'm.jsonl',
+     'line 1: expected video to be a path'),
     (b'\n{"video": "a"', 'm.jsonl', 'line 2: not JSON'),
     (b'["a"]\n', 'm.jsonl', r'line 1: expected an object'),
     (b'{"video": "a", "label": true, "domain": "d"}\n', 'm.jsonl',
@@ -233,7 +302,9 @@ def test_from_a_config_and_lazily(manifest):
 
 
 def test_names_that_are_not_ascii(tmp_path):
-    row = dict(video='Küche/шаг 1.mp4', label=0, domain='キッチン')
+    # The last is a line end to str.splitlines, and allowed in JSON.
+    row = dict(video='Küche/шаг 1.mp4', label=0, domain='キッチン',
+               note='a\u2028b')
     (tmp_path / 'm.jsonl').write_text(
         json.dumps(row, ensure_ascii=False), encoding='utf-8')
     record, = listed(str(tmp_path / 'm.jsonl'), domains='キッチン', split=None)

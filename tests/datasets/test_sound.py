@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 import tiny_media
-from test_video_reader import FILM
+from tiny_films import FILM
 
 from mbcd_mmaction.datasets import MediaError
 from mbcd_mmaction.datasets.readers import VideoReader, open_sound

@@ -2,9 +2,9 @@
 from .base import ClipReader
 from .folder import FrameFolderReader
 from .sound import SoundReader, open_sound
-from .video import VideoReader
+from .video import DECODERS, VideoReader
 
 __all__ = [
-    'ClipReader', 'FrameFolderReader', 'SoundReader', 'VideoReader',
-    'open_sound'
+    'DECODERS', 'ClipReader', 'FrameFolderReader', 'SoundReader',
+    'VideoReader', 'open_sound'
 ]

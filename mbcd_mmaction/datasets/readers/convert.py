@@ -1,5 +1,6 @@
 """Arrays of decoded frames: colours, grey levels, and which way is up."""
 import av
+import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
@@ -39,7 +40,7 @@ def luma(frame: av.VideoFrame) -> np.ndarray:
     marked_limited = frame.color_range == 1
     if marked_full or (name == 'gray' and not marked_limited):
         return grey.copy()
-    return _EXPANDED[grey]
+    return cv2.LUT(grey, _EXPANDED)
 
 
 class Converter:
@@ -47,8 +48,8 @@ class Converter:
 
     Args:
         kind (str): 'rgb' or 'grey'.
-        matrix (Sequence[int], optional): The four numbers of
-            :func:`display_matrix`. Defaults to None: frames are upright.
+        matrix (np.ndarray, optional): See :func:`display_matrix`. Defaults
+            to None: frames are upright.
     """
 
     def __init__(self, kind: str, matrix: np.ndarray | None = None) -> None:

@@ -6,7 +6,12 @@ from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
 from ..errors import MediaError
-from ..readers import ClipReader, FrameFolderReader, VideoReader
+from ..readers import (
+    DECODERS,
+    ClipReader,
+    FrameFolderReader,
+    VideoReader,
+)
 
 
 @TRANSFORMS.register_module()
@@ -30,12 +35,16 @@ class ClipInit(BaseTransform):
             'pyav'.
 
     Raises:
-        ValueError: Flow is not a pair, or is to be read by decord.
+        ValueError: Unknown decoder; flow that is not a pair, or is to be
+            read by decord.
         MediaError, OSError, av.error.FFmpegError: A file is unusable, or x
             and y differ in size.
     """
 
     def __init__(self, decoder: str = 'pyav') -> None:
+        if decoder not in DECODERS:
+            raise ValueError(f'decoder: expected one of {sorted(DECODERS)}, '
+                             f'got {decoder!r}')
         self.decoder = decoder
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -46,7 +55,7 @@ class ClipInit(BaseTransform):
             wanted = 'the pair of paths of x and y' if flow else 'one path'
             raise ValueError(f'{results.get("modality")}: expected filename '
                              f'to be {wanted}, got {names!r}')
-        if flow and self.decoder != 'pyav':
+        if flow and self.decoder != 'pyav' and not results.get('template'):
             raise ValueError(
                 f'flow: decoder={self.decoder!r} gives RGB only, and grey '
                 "levels made of it are rounded twice: expected 'pyav'")
