@@ -3,7 +3,7 @@
 A slot holds no state of its own but its settings; the hooks decide when it
 is there (see ``engine/hooks``).
 """
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -170,17 +170,31 @@ class Distiller:
         return self.weight.get('unimodal', 0.0)
 
 
-def check_no_reentrant_checkpoint(model: nn.Module) -> None:
+def check_no_reentrant_checkpoint(model: nn.Module,
+                                  names: str | Sequence[str] | None = None
+                                  ) -> None:
     """Refuse activation checkpoints that a gradient inside forward breaks.
 
+    Args:
+        model (nn.Module): The model.
+        names (str or Sequence[str], optional): Modules that MMEngine
+            checkpoints, the config's ``activation_checkpointing``.
+
     Raises:
-        ValueError: If a trainable module has ``with_cp=True``.
+        ValueError: If a trainable module is among them or has
+            ``with_cp=True``.
     """
+    by_config = [names] if isinstance(names, str) else list(names or ())
     for name, module in model.named_modules():
-        if getattr(module, 'with_cp', False) and any(
-                p.requires_grad for p in module.parameters()):
-            raise ValueError(
-                f'{name} checkpoints activations (with_cp=True), which '
-                'MMAction2 does re-entrantly: torch.autograd.grad inside the '
-                'forward pass cannot run through it. Set with_cp=False in '
-                'the trainable stages')
+        if not any(p.requires_grad for p in module.parameters()):
+            continue
+        for setting, found in (('with_cp=True',
+                                getattr(module, 'with_cp', False)),
+                               ('activation_checkpointing',
+                                name in by_config)):
+            if found:
+                raise ValueError(
+                    f'{name} checkpoints activations ({setting}), '
+                    'which the host does re-entrantly: torch.autograd.grad '
+                    'inside the forward pass cannot run through it. Switch '
+                    'it off in the trainable stages')

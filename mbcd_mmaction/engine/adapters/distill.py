@@ -8,26 +8,30 @@ from torch import Tensor, nn
 from ...functional import kl_divergence
 from .tap import LossTap, Step
 
-__all__ = ['ForeignDistiller', 'find_head']
+__all__ = ['ForeignDistiller']
 
 HEADS = ('cls_head', 'head')
+WAYS_OUT = (
+    'Name the module that returns (N, K) logits by logits_from=..., or set '
+    'distill_weight=0 to average the weights alone')
 
 
 class ForeignDistiller:
     """Eq. 8 through a model's public forward.
 
-    The teacher says ``forward(inputs, mode='tensor')``, with
-    ``stage='head'`` where the model knows stages; the student's logits are
-    caught at its head while it computes its losses. A head that answers
-    with a dict (RGBPose: 'rgb', 'pose') has one branch for each entry, and
-    the teacher's fused probabilities are the mean over its branches, as that
-    model predicts; every branch learns from them.
+    The teacher is called with the student's own arguments and
+    ``mode='tensor'``, with ``stage='head'`` where the model knows stages;
+    the student's logits are caught at its head while it computes its losses.
+    A head that answers with a dict (RGBPose: 'rgb', 'pose') has one branch
+    for each entry; the teacher's fused probabilities are the mean over its
+    branches, and every branch learns from them.
 
     Args:
         model (nn.Module): The student, unwrapped.
         teacher (nn.Module): Its average, in eval mode.
-        weight (float or dict): lambda of Eq. 9; a dict names the head's
-            branches. See :class:`~mbcd_mmaction.models.slots.Distiller`.
+        weight (float or dict): lambda of Eq. 9, one for all branches or one
+            for each by its name; what it does not name weighs 0. The only
+            branch of a head that returns a tensor is called 'fused'.
         logits_from (str, optional): Name of the module that returns the
             logits. Defaults to None: ``cls_head`` or ``head``.
 
@@ -40,32 +44,34 @@ class ForeignDistiller:
                  teacher: nn.Module,
                  weight: float | Mapping[str, float],
                  logits_from: str | None = None) -> None:
-        self.head = find_head(model, logits_from)
+        head = _find_head(model, logits_from)
         self.teacher = teacher
         self.weight = weight
         self.ramp = 1.0
-        self._stage = _stage_argument(model)
-        self.tap = LossTap.of(model)
-        self.tap.add(self)
-        self.tap.watch(self.head)
-
-    def __deepcopy__(self, memo: dict) -> 'ForeignDistiller':
-        return self
+        self._asks = _asks_for_logits(model)
+        self._tap = LossTap.of(model)
+        self._tap.add(self, head)
 
     def detach(self) -> None:
         """Leave the model as it was found."""
-        self.tap.remove(self)
+        self._tap.remove(self)
 
     def __call__(self, step: Step) -> dict[str, Tensor]:
         """The weighted terms of Eq. 8, ``loss_distill`` or one a branch."""
-        student = _branches(step.logits, 'the head in training')
+        if len(step.logits) != 1:
+            raise TypeError(
+                'WATeacherDistillHook: expected the head to be called once '
+                'in a training step, it was called '
+                f'{len(step.logits)} times. {WAYS_OUT}')
+        student = _branches(step.logits[0], 'the head in training')
+        args, kwargs = step.arguments()
         with torch.no_grad():
-            said = self.teacher(step.inputs, mode='tensor', **self._stage)
+            said = self.teacher(*args, **{**kwargs, **self._asks})
         teacher = _branches(said, "forward(mode='tensor')")
         self._check(student, teacher)
         prob = torch.stack([x.softmax(1) for x in teacher.values()]).mean(0)
         return {
-            f'loss_distill_{name}'.rstrip('_'):
+            f'loss_distill_{name}' if name else 'loss_distill':
             self.ramp * self.weight_of(name) * kl_divergence(prob, logits)
             for name, logits in student.items() if self.weight_of(name) > 0
         }
@@ -79,14 +85,14 @@ class ForeignDistiller:
     def _check(self, student: dict[str, Tensor],
                teacher: dict[str, Tensor]) -> None:
         """Refuse answers of different shape, and weights for no branch."""
-        shapes = [{name: tuple(x.shape) for name, x in logits.items()}
+        shapes = [{name or 'logits': tuple(x.shape)
+                   for name, x in logits.items()}
                   for logits in (student, teacher)]
         if shapes[0] != shapes[1]:
             raise TypeError(
                 'WATeacherDistillHook: the head gave logits of '
                 f"{shapes[0]} in training, forward(mode='tensor') of "
-                f'{shapes[1]}; expected the same (N, K). Name the module '
-                'that returns the logits by logits_from=...')
+                f'{shapes[1]}; expected the same (N, K). {WAYS_OUT}')
         if isinstance(self.weight, Mapping):
             known = {name or 'fused' for name in student}
             unknown = self.weight.keys() - known
@@ -95,17 +101,8 @@ class ForeignDistiller:
                                  f'expected some of {sorted(known)}')
 
 
-def find_head(model: nn.Module, name: str | None = None) -> nn.Module:
-    """The module whose output are the logits.
-
-    Args:
-        model (nn.Module): The student.
-        name (str, optional): Its name. Defaults to None: ``cls_head`` or
-            ``head``.
-
-    Raises:
-        TypeError: There is none, or it is no single-label classifier.
-    """
+def _find_head(model: nn.Module, name: str | None) -> nn.Module:
+    """The module whose output are the logits of single-label classes."""
     modules = dict(model.named_modules())
     candidates = (name, ) if name else HEADS
     found = [modules[key] for key in candidates if key in modules]
@@ -114,9 +111,7 @@ def find_head(model: nn.Module, name: str | None = None) -> nn.Module:
             f'WATeacherDistillHook distils class logits: expected '
             f'{type(model).__name__} to have the module '
             f'{" or ".join(map(repr, candidates))}, it has '
-            f'{[key for key, _ in model.named_children()]}. Name the module '
-            'that returns (N, K) logits by logits_from=..., or set '
-            'distill_weight=0 to average the weights alone')
+            f'{[key for key, _ in model.named_children()]}. {WAYS_OUT}')
     head = found[0]
     if getattr(head, 'multi_class', False):
         raise TypeError(
@@ -126,16 +121,19 @@ def find_head(model: nn.Module, name: str | None = None) -> nn.Module:
     return head
 
 
-def _stage_argument(model: nn.Module) -> dict[str, str]:
-    """What asks this model's forward for logits rather than features."""
+def _asks_for_logits(model: nn.Module) -> dict[str, str]:
+    """What makes this model's forward return logits, not losses."""
     parameters = inspect.signature(model.forward).parameters
-    if 'mode' not in parameters:
+    kinds = {p.kind for p in parameters.values()}
+    if 'mode' not in parameters or inspect.Parameter.VAR_POSITIONAL in kinds:
         raise TypeError(
-            f'{type(model).__name__}.forward has no argument `mode`: '
-            'expected a model of the OpenMMLab convention, forward(inputs, '
-            f"data_samples, mode='tensor'), got {list(parameters)}")
-    takes_more = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    return dict(stage='head') if takes_more or 'stage' in parameters else {}
+            f'{type(model).__name__}.forward has the arguments '
+            f'{list(parameters)}: expected the OpenMMLab convention, '
+            "forward(inputs, data_samples, mode='tensor'), through which the "
+            'teacher is asked. distill_weight=0 averages the weights alone')
+    knows_stages = ('stage' in parameters
+                    or inspect.Parameter.VAR_KEYWORD in kinds)
+    return dict(mode='tensor', **(dict(stage='head') if knows_stages else {}))
 
 
 def _branches(logits: object, source: str) -> dict[str, Tensor]:
@@ -147,8 +145,8 @@ def _branches(logits: object, source: str) -> dict[str, Tensor]:
                    type(value).__name__)
             raise TypeError(
                 f'WATeacherDistillHook: expected logits (N, K) from {source}'
-                f'{f", branch {name!r}" if name else ""}, got {got}. Name '
-                'the module that returns them by logits_from=..., or set '
-                'distill_weight=0 to average the weights alone')
+                f'{f", branch {name!r}" if name else ""}, got {got}. '
+                f'{WAYS_OUT}')
+    # probabilities in half precision would not sum to 1
     return {name: value.float() if value.dtype.itemsize < 4 else value
             for name, value in named.items()}

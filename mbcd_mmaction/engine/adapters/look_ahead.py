@@ -15,13 +15,15 @@ class NamedLossConsistency:
     """Make the step on some losses agree with the step on others.
 
     With ``order='first'`` or 'second' the outer losses are taken at theta' =
-    theta - inner_lr * grad(sum of the inner losses), Eq. 5; the inner ones
-    stay at theta. 'penalty' adds Eq. 6's ``-inner_lr * <g_inner, g_outer>``
-    as ``loss_consistency``, 'cosine' its scale-free form,
-    ``inner_lr * (1 - cos(g_inner, g_outer))``.
+    theta - inner_lr * grad(sum of the inner losses), Eq. 5, in a second
+    forward that draws its own dropout and leaves BatchNorm's statistics
+    alone; the inner ones stay at theta. 'penalty' adds Eq. 6's ``-inner_lr *
+    <g_inner, g_outer>`` as ``loss_consistency``, 'cosine' its scale-free
+    form, ``inner_lr * (1 - cos(g_inner, g_outer))``.
 
     Args:
-        model (nn.Module): The model, unwrapped.
+        model (nn.Module): The model, unwrapped and in training mode, so that
+            what it freezes is frozen.
         slot (LookAhead): Step size, order and how gradients are taken.
         inner_losses (Sequence[str]): Names in the loss dict.
         outer_losses (Sequence[str]): Others.
@@ -29,7 +31,8 @@ class NamedLossConsistency:
             parameters: theta. Defaults to '^backbone'.
 
     Raises:
-        ValueError: No names, a name in both lists, or no such parameter.
+        ValueError: No names, a name in both lists or of no loss, or no such
+            parameter.
     """
 
     def __init__(self,
@@ -39,31 +42,22 @@ class NamedLossConsistency:
                  outer_losses: Sequence[str],
                  params: str = '^backbone') -> None:
         self.inner, self.outer = list(inner_losses), list(outer_losses)
-        both = sorted(set(self.inner) & set(self.outer))
-        if not self.inner or not self.outer or both:
-            raise ValueError(
-                'GradientConsistencyHook: expected inner_losses and '
-                'outer_losses to name different losses of '
-                f'{type(model).__name__}, got {self.inner} and {self.outer}. '
-                'It sets the gradients of several losses against each '
-                'other: a model with one loss has nothing to agree with')
         self.slot = slot
         self.pattern = params
+        self.active = True
+        self._check_names(type(model).__name__)
         if not self._theta(model):
+            names = [n for n, p in model.named_parameters() if p.requires_grad]
             raise ValueError(
                 f'GradientConsistencyHook: params={params!r} fits no '
-                f'trainable parameter of {type(model).__name__}, which has '
-                f'{[n for n, p in model.named_parameters()][:5]} ...')
-        self.tap = LossTap.of(model)
-        self.tap.add(self)
-        self.active = True
-
-    def __deepcopy__(self, memo: dict) -> 'NamedLossConsistency':
-        return self
+                f'trainable parameter of {type(model).__name__}, expected '
+                f'some of the {len(names)}: {names[:5]} ...')
+        self._tap = LossTap.of(model)
+        self._tap.add(self)
 
     def detach(self) -> None:
         """Leave the model as it was found."""
-        self.tap.remove(self)
+        self._tap.remove(self)
 
     def __call__(self, step: Step) -> dict[str, Tensor]:
         """Outer losses at theta', or a penalty beside all."""
@@ -82,14 +76,15 @@ class NamedLossConsistency:
             return dict(
                 loss_consistency=self.slot.penalty(inner, outer, theta))
         fast = self.slot.fast_weights(inner, theta)['theta']
-        losses = self._at(step, fast)
+        losses = self._losses_at(step, fast)
         return {name: losses[name] for name in self.outer}
 
-    def _at(self, step: Step, fast: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _losses_at(self, step: Step,
+                   fast: dict[str, Tensor]) -> dict[str, Tensor]:
         """The model's losses at theta'; its buffers do not move again."""
         buffers = {name: buffer.clone()
                    for name, buffer in step.model.named_buffers()}
-        args, kwargs = step.again()
+        args, kwargs = step.arguments()
         return torch.func.functional_call(step.model, {**buffers, **fast},
                                           args, kwargs)
 
@@ -97,6 +92,23 @@ class NamedLossConsistency:
         """The trainable parameters that the pattern finds, by name."""
         return {name: param for name, param in model.named_parameters()
                 if param.requires_grad and re.search(self.pattern, name)}
+
+    def _check_names(self, model: str) -> None:
+        """Refuse lists that leave nothing to agree with."""
+        both = sorted(set(self.inner) & set(self.outer))
+        if not self.inner or not self.outer or both:
+            raise ValueError(
+                'GradientConsistencyHook: expected inner_losses and '
+                f'outer_losses to name different losses of {model}, got '
+                f'{self.inner} and {self.outer}. It sets the gradients of '
+                'several losses against each other: a model with one loss '
+                'has nothing to agree with')
+        uncounted = [name for name in (*self.inner, *self.outer)
+                     if 'loss' not in name]
+        if uncounted:
+            raise ValueError(
+                f'GradientConsistencyHook: {uncounted} are no losses: '
+                "MMEngine sums the entries whose names hold 'loss'")
 
 
 def _total(loss: Tensor | Sequence[Tensor]) -> Tensor:

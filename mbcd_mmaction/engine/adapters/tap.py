@@ -17,7 +17,7 @@ __all__ = ['LossTap', 'Step']
 # One tap a model, whoever asks for it.
 _TAPS: 'weakref.WeakKeyDictionary[nn.Module, LossTap]' = (
     weakref.WeakKeyDictionary())
-Objective = Callable[['Step'], Mapping[str, Tensor]]
+Logits = Tensor | dict[str, Tensor]
 
 
 @dataclass
@@ -26,38 +26,40 @@ class Step:
 
     Attributes:
         model (nn.Module): The model, unwrapped.
-        args (tuple): Positional arguments of its forward, as they were
-            before it ran: dicts among them are copies.
-        kwargs (dict): Keyword arguments, likewise.
+        args (tuple): Positional arguments of its forward.
+        kwargs (dict): Keyword arguments.
         losses (dict[str, Tensor]): What it returned.
-        logits (Tensor or dict[str, Tensor], optional): What the watched head
-            returned, (N, K) each; None if no head is watched.
+        logits (list): What the watched head returned, once for each time it
+            was called; empty where no head is watched.
     """
     model: nn.Module
     args: tuple
     kwargs: dict[str, Any]
     losses: dict[str, Tensor] = field(default_factory=dict)
-    logits: Tensor | dict[str, Tensor] | None = None
+    logits: list[Logits] = field(default_factory=list)
 
-    @property
-    def inputs(self) -> Any:
-        """The model's inputs, a fresh shallow copy where it is a dict."""
-        return _copied(self.args[0] if self.args else self.kwargs['inputs'])
+    def arguments(self) -> tuple[tuple, dict[str, Any]]:
+        """The arguments as they came, for one more forward.
 
-    def again(self) -> tuple[tuple, dict[str, Any]]:
-        """Arguments for another forward; dicts are copied once more."""
+        Models write into their input dicts (MMRecognizer3D flattens the
+        views there), so dicts are copied each time; tensors are not.
+        """
         return (tuple(_copied(x) for x in self.args),
                 {name: _copied(x) for name, x in self.kwargs.items()})
+
+
+Objective = Callable[[Step], Mapping[str, Tensor]]
 
 
 class LossTap:
     """Forward hooks on one model that let objectives change its losses.
 
     An objective maps a :class:`Step` to entries that replace or join the
-    losses. It is asked in training only, in the order of :meth:`add`, and
-    not within itself: a forward that an objective makes passes unchanged.
-    Attach in ``before_train``: the copies that averaging hooks make before
-    are then free of it, and compilation comes after.
+    losses. It is asked in every ``forward(mode='loss')`` of a model in
+    training mode, sees the model's own losses whatever others add, and is
+    not asked within itself: a forward that an objective makes passes as if
+    there were no tap. Attach in ``before_train``: compilation comes after,
+    and it ignores hooks that come later still.
 
     Use :meth:`of`.
     """
@@ -66,7 +68,6 @@ class LossTap:
         self._model = weakref.ref(model)
         self._objectives: list[Objective] = []
         self._handles: list = []
-        self._heads: dict[str, Any] = {}
         self._step: Step | None = None
         self._busy = False
 
@@ -81,49 +82,64 @@ class LossTap:
         # Copies of a model (averages) share it; it knows its own model.
         return self
 
-    def add(self, objective: Objective) -> None:
-        """Ask this objective in every training step from now on."""
-        model = self._model()
-        if not self._handles:
-            self._handles = [
+    def add(self, objective: Objective, head: nn.Module | None = None) -> None:
+        """Ask this objective in every training step from now on.
+
+        Args:
+            objective (Callable): Maps a :class:`Step` to losses.
+            head (nn.Module, optional): A module of the model; what it
+                returns is kept as ``Step.logits``.
+
+        Raises:
+            ValueError: The model has one of its kind already; the two would
+                write the same losses.
+        """
+        if any(type(other) is type(objective) for other in self._objectives):
+            raise ValueError(
+                f'this model has a {type(objective).__name__} already: '
+                'expected one hook of a kind in custom_hooks')
+        if not self._objectives:
+            model = self._model()
+            self._handles += [
                 model.register_forward_pre_hook(self._before,
                                                 with_kwargs=True),
                 model.register_forward_hook(self._after, with_kwargs=True)
             ]
+        if head is not None:
+            self._handles.append(head.register_forward_hook(self._keep))
         self._objectives.append(objective)
-
-    def watch(self, head: nn.Module) -> None:
-        """Keep what this module of the model returns, as ``Step.logits``."""
-        self._handles.append(head.register_forward_hook(self._keep))
 
     def remove(self, objective: Objective) -> None:
         """Ask it no longer; without objectives the model is as it was."""
         if objective in self._objectives:
             self._objectives.remove(objective)
         if not self._objectives:
-            for handle in self._handles:
-                handle.remove()
-            self._handles.clear()
-            self._step = None
+            self.clear()
 
-    def _wants(self, module: nn.Module, args: tuple,
-               kwargs: Mapping[str, Any]) -> bool:
-        """Whether this forward is a training step of our own model."""
-        mode = kwargs.get('mode', args[2] if len(args) > 2 else None)
-        return (mode == 'loss' and module.training and not self._busy
-                and module is self._model())
+    def clear(self) -> None:
+        """Forget what a training that failed left here."""
+        self._objectives.clear()
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self._step = None
+        self._busy = False
 
     def _before(self, module: nn.Module, args: tuple,
                 kwargs: dict[str, Any]) -> None:
         """Note the arguments: a model may change its input dict."""
-        self._step = None
-        if self._wants(module, args, kwargs):
-            self._step = Step(module, *_copied_all(args, kwargs))
+        if self._busy:
+            return
+        # copies of the model carry these hooks too
+        wanted = (kwargs.get('mode') == 'loss' and module.training
+                  and module is self._model())
+        self._step = Step(module, *Step(module, args, kwargs).arguments(
+        )) if wanted else None
 
-    def _keep(self, head: nn.Module, args: tuple, output: Any) -> None:
+    def _keep(self, head: nn.Module, args: tuple, output: Logits) -> None:
         """Note what the head says within a training step."""
         if self._step is not None and not self._busy:
-            self._step.logits = output
+            self._step.logits.append(output)
 
     def _after(self, module: nn.Module, args: tuple, kwargs: dict[str, Any],
                losses: dict[str, Tensor]) -> dict[str, Tensor] | None:
@@ -134,9 +150,10 @@ class LossTap:
         self._busy = True
         try:
             step.losses = dict(losses)
-            for objective in list(self._objectives):
-                step.losses.update(objective(step))
-            return step.losses
+            added: dict[str, Tensor] = {}
+            for objective in self._objectives:
+                added.update(objective(step))
+            return {**losses, **added}
         finally:
             self._busy = False
             self._step = None  # its graph goes with the step
@@ -145,10 +162,3 @@ class LossTap:
 def _copied(value: Any) -> Any:
     """A dict's shallow copy; anything else itself."""
     return dict(value) if isinstance(value, dict) else value
-
-
-def _copied_all(args: tuple,
-                kwargs: Mapping[str, Any]) -> tuple[tuple, dict[str, Any]]:
-    """Arguments of which dicts are copies."""
-    return (tuple(_copied(x) for x in args),
-            {name: _copied(x) for name, x in kwargs.items()})

@@ -6,8 +6,9 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from ...models.recognizer import MultiModalRecognizer
 from ...models.slots import LookAhead, check_no_reentrant_checkpoint
-from ..adapters import NamedLossConsistency
+from ..adapters import LossTap, NamedLossConsistency
 from ..optim_wrappers import CPUAmpOptimWrapper
 
 __all__ = ['GradientConsistencyHook']
@@ -66,20 +67,26 @@ class GradientConsistencyHook(Hook):
                           outer_losses=outer_losses, params=params)
         self.foreign: NamedLossConsistency | None = None
 
+    def before_run(self, runner: Runner) -> None:
+        """Forget what a training that failed left on the model."""
+        LossTap.of(unwrap(runner.model)).clear()
+
     def before_train(self, runner: Runner) -> None:
         """Check the model once; fail before the first step."""
         if self.slot is None:
             return
         model = unwrap(runner.model)
-        check_no_reentrant_checkpoint(model)
-        if not self.slot.takes_step or self.slot.order == 'second':
+        # as it will be in the first step: stock models freeze stages here
+        model.train()
+        check_no_reentrant_checkpoint(
+            model, runner.cfg.get('activation_checkpointing'))
+        if self.slot.order != 'first':
             _check_second_derivatives(runner, self.slot.order)
         self.slot.loss_scale = lambda: _loss_scale(runner)
-        if not hasattr(model, 'lookahead'):
-            self._let_go()
+        if not isinstance(model, MultiModalRecognizer):
             self.foreign = NamedLossConsistency(model, self.slot,
                                                 **self.named)
-        elif getattr(model, 'unimodal_loss_weight', 1.0) == 0:
+        elif model.unimodal_loss_weight == 0:
             raise ValueError(
                 'GradientConsistencyHook looks ahead on the uni-modal '
                 'losses: set unimodal_loss_weight > 0 in the model')
@@ -99,15 +106,10 @@ class GradientConsistencyHook(Hook):
     def after_train(self, runner: Runner) -> None:
         """Leave the model as it was found."""
         if self.foreign is not None:
-            self._let_go()
-        elif self.slot is not None:
-            unwrap(runner.model).lookahead = None
-
-    def _let_go(self) -> None:
-        """Detach from a foreign model, also after a training that failed."""
-        if self.foreign is not None:
             self.foreign.detach()
             self.foreign = None
+        elif self.slot is not None:
+            unwrap(runner.model).lookahead = None
 
 
 def unwrap(model):

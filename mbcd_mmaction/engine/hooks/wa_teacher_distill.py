@@ -10,8 +10,9 @@ from mmengine.runner import Runner
 from torch import nn
 
 from ...models.averaged_model import WeightAverageTeacher
+from ...models.recognizer import MultiModalRecognizer
 from ...models.slots import Distiller
-from ..adapters import ForeignDistiller
+from ..adapters import ForeignDistiller, LossTap
 from .gradient_consistency import unwrap
 
 __all__ = ['WATeacherDistillHook']
@@ -93,6 +94,7 @@ class WATeacherDistillHook(EMAHook):
         follows training finds the teacher of that training.
         """
         model = unwrap(runner.model)
+        LossTap.of(model).clear()  # a training that failed left it there
         if self.src_model is model:
             self._place_student()
             return
@@ -107,9 +109,8 @@ class WATeacherDistillHook(EMAHook):
             self.ema_model.copy_from(self.src_model)
         if not self.distills:
             return
-        self._let_go()
         teacher = self.ema_model.module
-        if hasattr(self.src_model, 'distiller'):
+        if isinstance(self.src_model, MultiModalRecognizer):
             self._check_names()
             self.distiller = Distiller(teacher.fused_prob,
                                        self.distill_weight)
@@ -154,10 +155,6 @@ class WATeacherDistillHook(EMAHook):
 
     def after_train(self, runner: Runner) -> None:
         """Leave the model as it was found."""
-        self._let_go()
-
-    def _let_go(self) -> None:
-        """Stop distilling, also after a training that failed."""
         if isinstance(self.distiller, ForeignDistiller):
             self.distiller.detach()
         elif self.distiller is not None:
