@@ -54,11 +54,11 @@ CASES = {
         RGB + 'x3d/x3d_s_13x6x1_facebook-kinetics400-rgb.py',
         options={'model.backbone.gamma_d': 1,
                  'val_evaluator.type': 'AccMetric'}),
-    # AmpOptimWrapper asserts a GPU.
+    # AmpOptimWrapper asserts a GPU; ours is bfloat16 on a CPU.
     'swin': Case(
         RGB + 'swin/swin-tiny-p244-w877_in1k-pre_8xb8-amp-32x2x1-30e_'
         'kinetics400-rgb.py',
-        options={'optim_wrapper.type': 'OptimWrapper',
+        options={'optim_wrapper.type': 'CPUAmpOptimWrapper',
                  'model.backbone.pretrained2d': False,
                  'model.backbone.arch._delete_': True,
                  'model.backbone.arch.embed_dims': 24,
@@ -96,14 +96,15 @@ CASES = {
             'model.neck.spatial_modulation_cfg.out_channels': 256,
             'model.neck.level_fusion_cfg.in_channels': (64, 64),
             'model.neck.level_fusion_cfg.mid_channels': (64, 64),
-            'model.neck.level_fusion_cfg.out_channels': 128,
-            'model.neck.aux_head_cfg.out_channels': 7,
-            'model.cls_head.in_channels': 128}),
+            'model.neck.level_fusion_cfg.out_channels': 2048,
+            'model.neck.aux_head_cfg.out_channels': 7}),
     'tsn': Case(
         RGB + 'tsn/tsn_imagenet-pretrained-r50_8xb32-1x1x3-100e_'
         'kinetics400-rgb.py',
         options={'model.backbone.depth': 18, 'model.backbone.num_stages': 2,
                  'model.backbone.out_indices': [1],
+                 'model.backbone.strides': [1, 2],
+                 'model.backbone.dilations': [1, 1],
                  'model.cls_head.in_channels': 128},
         example='recognizer2d_tsn-r50.py'),
     'tsm': Case(
@@ -116,6 +117,8 @@ CASES = {
         'kinetics400-audio-feature.py', 'audio',
         options={'model.backbone.num_stages': 2,
                  'model.backbone.out_indices': [1],
+                 'model.backbone.strides': [1, 2],
+                 'model.backbone.dilations': [1, 1],
                  'model.cls_head.in_channels': 128},
         example='audio_resnet18.py'),
     'stgcn': Case(

@@ -90,7 +90,7 @@ def shrink(cfg, data, clip_len=4, size=32, batch=2, classes=7):
         cfg (Config): The stock config.
         data (dict): 'train' and 'val' to options of their dataset.
         clip_len (int): Frames of a clip. Defaults to 4.
-        size (int): Height and width of a crop. Defaults to 32.
+        size (int): What 224 pixels become. Defaults to 32.
         batch (int): Clips of a batch. Defaults to 2.
         classes (int): Number of classes. Defaults to 7.
     """
@@ -129,23 +129,19 @@ def dataset_options(dataset, name, data, change):
 
 def transform_options(transform, size, clip_len):
     """New values of one transform's arguments, by name."""
+
+    def less(pixels):
+        return pixels if pixels < 100 else pixels * size // 224
+
     kind = transform['type']
-    short_side = size + 8
     if kind.endswith('SampleFrames'):
         return sampling_options(transform, clip_len)
-    if kind == 'Resize' and transform['scale'][0] == -1:
-        return dict(scale=(-1, short_side))
-    return {
-        'Resize': dict(scale=(size, size)),
-        'CenterCrop': dict(crop_size=size),
-        'ThreeCrop': dict(crop_size=size),
-        'TenCrop': dict(crop_size=size),
-        'MultiScaleCrop': dict(input_size=size),
-        'RandomCrop': dict(size=size),
-        'RandomRescale': dict(scale_range=(short_side, short_side + 8)),
-        # Its negative offsets overflow in NumPy 2, now and then.
-        'ColorJitter': dict(brightness=0, contrast=0, saturation=0, hue=0),
-    }.get(kind, {})
+    if kind == 'ColorJitter':  # its offsets overflow in NumPy 2, at random
+        return dict(brightness=0, contrast=0, saturation=0, hue=0)
+    spatial = ('scale', 'scale_range', 'crop_size', 'input_size', 'size')
+    return {name: less(value) if isinstance(value, int) else
+            tuple(map(less, value))
+            for name, value in transform.items() if name in spatial}
 
 
 def sampling_options(transform, clip_len):
@@ -161,16 +157,18 @@ def sampling_options(transform, clip_len):
     return found
 
 
-def like_validation(cfg):
+def like_validation(cfg, clip_len=4, size=32):
     """Options that show the test what the validation saw."""
     found = {}
     val = [t for t in cfg.val_dataloader.dataset.pipeline
            if t.type != 'ColorJitter']
     test = cfg.test_dataloader.dataset.pipeline
     for place, (ours, theirs) in enumerate(zip(val, test, strict=True)):
-        name = f'test_dataloader.dataset.pipeline.{place}'
+        new = transform_options(ours, size, clip_len)
         if ours.type != theirs.type:
-            found[f'{name}.type'] = ours.type
+            new['type'] = ours.type
         if 'num_clips' in theirs:
-            found[f'{name}.num_clips'] = ours.get('num_clips', 1)
+            new['num_clips'] = ours.get('num_clips', 1)
+        found.update({f'test_dataloader.dataset.pipeline.{place}.{key}': value
+                      for key, value in new.items()})
     return found

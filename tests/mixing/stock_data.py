@@ -6,7 +6,7 @@ from tiny_media import write_video
 
 FRAMES = 24
 HEIGHT, WIDTH = 48, 64
-LABELS = dict(train=(0, 3, 1, 6), val=(2, 0, 4, 1, 5, 6))
+LABELS = dict(train=(0, 3, 1, 2), val=(2, 0, 4, 1, 5, 6))
 
 
 def write_all(root):

@@ -83,7 +83,8 @@ def test_trains_validates_resumes_and_tests(bench, training, name):
     checkpoint = load(work / 'epoch_2.pth')
     check_checkpoint(checkpoint)
     options += [f'{name}={value}'
-                for name, value in stock.like_validation(cfg).items()]
+                for name, value in stock.like_validation(
+                    cfg, case.clip_len).items()]
     found = bench.test(config, work / 'epoch_2.pth', work / 'test', options)
     assert found and found == validations(work)[-1]
 
@@ -109,7 +110,7 @@ def check_checkpoint(checkpoint):
     assert student.keys() == teacher.keys()
     moved = [name for name in teacher
              if not torch.equal(teacher[name], student[name])]
-    assert len(moved) > len(teacher) / 4
+    assert len(moved) > 10
 
 
 @pytest.mark.parametrize('name', ['slowonly', 'stgcn'])
@@ -189,6 +190,17 @@ def test_look_ahead_on_rgbpose(bench, training):
         first[kind] = lines[0]
     assert first['on']['rgb_loss_cls'] == first['off']['rgb_loss_cls']
     assert first['on']['pose_loss_cls'] != first['off']['pose_loss_cls']
+
+
+def test_rgbpose_with_as_many_clips_as_classes(bench, training):
+    """Where the host's head takes the labels for soft ones, and falls."""
+    config, options, _ = prepare(
+        bench, training, 'rgbpose', model__cls_head__num_classes=4,
+        train_dataloader__batch_size=4, train_cfg__val_begin=9)
+    work = bench.folder / 'square'
+    bench.train(config, work, options)
+    (line, ) = steps(work)
+    check_losses([line], CASES['rgbpose'].losses)
 
 
 @pytest.mark.parametrize('order', ['penalty', 'cosine'])
