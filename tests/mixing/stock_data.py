@@ -13,8 +13,8 @@ def write_all(root):
     """Write videos, sound features and skeletons.
 
     Returns:
-        dict: 'video', 'audio', 'pose' and 'rgbpose' to the options of a dataset for
-        'train' and 'val'.
+        dict: 'video', 'audio', 'pose' and 'rgbpose' to the options of a
+        dataset for 'train' and 'val'.
     """
     root.mkdir()
     rng = np.random.default_rng(0)

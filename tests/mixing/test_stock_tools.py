@@ -5,7 +5,6 @@ Each case is a stock config, unedited: a child states the hooks, and
 hooks cannot come by ``--cfg-options``: MMEngine imports while it reads the
 file, and an option holds no list of dicts.
 """
-import json
 import math
 import pickle
 
