@@ -139,16 +139,18 @@ def cosine_penalty(unimodal_grads: Mapping[str, Mapping[str, Tensor]],
         Tensor: A loss of shape () in [0, 2 * weight * M]; a gradient of
         length 0 agrees and disagrees with nothing and costs ``weight``.
     """
-    costs = []
-    for modality, own in unimodal_grads.items():
-        other = fused_grads[modality]
-        squares = (gradient_inner_product(own, own) *
-                   gradient_inner_product(other, other))
-        # the root's slope at 0 is infinite, and 0 * inf is nan
-        apart = squares == 0
-        length = torch.where(apart, torch.ones_like(squares), squares).sqrt()
-        costs.append(1 - gradient_inner_product(own, other) / length)
+    costs = [
+        1 - gradient_inner_product(own, fused_grads[modality]) /
+        (_length(own) * _length(fused_grads[modality]))
+        for modality, own in unimodal_grads.items()
+    ]
     return weight * torch.stack(costs).sum()
+
+
+def _length(grads: Mapping[str, Tensor]) -> Tensor:
+    """Euclidean length; 1 for zeros, where the root's slope is infinite."""
+    square = gradient_inner_product(grads, grads)
+    return torch.where(square == 0, torch.ones_like(square), square).sqrt()
 
 
 def average_across_ranks(grads: Mapping[str, Tensor],
