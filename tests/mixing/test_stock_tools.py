@@ -142,17 +142,22 @@ def test_weight_0_is_the_training_without_the_hook(bench, training, name):
 def test_a_new_interpreter_needs_no_more_than_the_config(bench, training):
     """Nothing is imported before: custom_imports mends the host in time."""
     config, options, _ = prepare(bench, training, 'slowonly')
-    work = bench.folder / 'fresh'
+    work, forked = bench.folder / 'fresh', bench.folder / 'forked'
     bench.train(config, work, options, fresh=True)
-    lines = steps(work)
-    again = steps(bench.folder / 'slowonly')[:2]
-    keys = [key for key in again[0] if 'loss' in key]
-    assert len(lines) == 2 and 'loss_distill' in keys
-    if again:
-        assert [[x[k] for k in keys] for x in lines] == [
-            [x[k] for k in keys] for x in again]
-    bench.test(config, work / 'epoch_1.pth', work / 'test', options,
-               fresh=True)
+    bench.train(config, forked, options)
+    losses = [[(line['loss'], line['loss_distill']) for line in steps(folder)]
+              for folder in (work, forked)]
+    assert len(losses[0]) == 2 and losses[0] == losses[1]
+    found = bench.test(config, work / 'epoch_1.pth', work / 'test', options,
+                       fresh=True)
+    assert 0 <= found['acc/top1'] <= 1
+
+
+def test_our_own_tools_take_a_stock_config_too(bench, training):
+    config, options, _ = prepare(bench, training, 'slowonly')
+    bench.tools(stock.ROOT / 'tools/train.py', config, '--work-dir',
+                bench.folder / 'own', '--seed', '0', *options)
+    assert len(steps(bench.folder / 'own')) == 2
 
 
 def test_a_test_needs_no_hook(bench, training):
