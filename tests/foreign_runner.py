@@ -4,6 +4,7 @@ import copy
 import torch
 from foreign_models import CLASSES, TwoLosses, batch_of, build
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
@@ -73,6 +74,29 @@ def make_runner(work_dir, name, hooks=(), epochs=1, model=None, steps=3,
 
 
 _RUNNERS: list = []  # MMEngine wants a new name for each Runner
+
+
+class Log(Hook):
+    """Every step's logged losses, and what a question is answered with."""
+
+    priority = 'LOWEST'
+
+    def __init__(self, ask=lambda runner: None):
+        self.ask, self.steps, self.answers = ask, [], []
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None,
+                         outputs=None):
+        self.steps.append({n: float(v) for n, v in outputs.items()})
+        self.answers.append(self.ask(runner))
+
+
+def train(work_dir, name, hooks=(), ask=lambda runner: None, **kwargs):
+    """A trained Runner and its log."""
+    runner = make_runner(work_dir, name, hooks, **kwargs)
+    log = Log(ask)
+    runner.register_hook(log)
+    runner.train()
+    return runner, log
 
 
 def hook_of(runner, kind):

@@ -128,13 +128,11 @@ class LossTap:
     def _before(self, module: nn.Module, args: tuple,
                 kwargs: dict[str, Any]) -> None:
         """Note the arguments: a model may change its input dict."""
-        if self._busy:
-            return
         # copies of the model carry these hooks too
         wanted = (kwargs.get('mode') == 'loss' and module.training
                   and module is self._model())
-        self._step = Step(module, *Step(module, args, kwargs).arguments(
-        )) if wanted else None
+        given = Step(module, args, kwargs)
+        self._step = Step(module, *given.arguments()) if wanted else None
 
     def _keep(self, head: nn.Module, args: tuple, output: Logits) -> None:
         """Note what the head says within a training step."""

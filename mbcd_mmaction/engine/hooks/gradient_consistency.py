@@ -1,6 +1,7 @@
 """Eq. 5-6 in time: when the step looks ahead."""
 from collections.abc import Sequence
 
+import torch
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -86,6 +87,7 @@ class GradientConsistencyHook(Hook):
         if not isinstance(model, MultiModalRecognizer):
             self.foreign = NamedLossConsistency(model, self.slot,
                                                 **self.named)
+            forget_compiled_code(runner)
         elif model.unimodal_loss_weight == 0:
             raise ValueError(
                 'GradientConsistencyHook looks ahead on the uni-modal '
@@ -108,6 +110,7 @@ class GradientConsistencyHook(Hook):
         if self.foreign is not None:
             self.foreign.detach()
             self.foreign = None
+            forget_compiled_code(runner)
         elif self.slot is not None:
             unwrap(runner.model).lookahead = None
 
@@ -117,9 +120,25 @@ def unwrap(model):
     return model.module if is_model_wrapper(model) else model
 
 
+def is_compiled(runner: Runner) -> bool:
+    """Whether the config has MMEngine compile the training step."""
+    return runner.cfg.get('compile') not in (None, False)
+
+
+def forget_compiled_code(runner: Runner) -> None:
+    """Have the step compiled anew, with the forward hooks that are there.
+
+    ``torch.compile`` does not look at a module's hooks when it reuses code:
+    that of an earlier training in this process, without them or with others,
+    would train on in silence.
+    """
+    if is_compiled(runner):
+        torch.compiler.reset()
+
+
 def _check_second_derivatives(runner: Runner, order: str) -> None:
     """Refuse what PyTorch cannot differentiate twice."""
-    if runner.cfg.get('compile') not in (None, False):
+    if is_compiled(runner):
         raise ValueError(
             f'order={order!r} differentiates twice, which compiled code '
             "cannot (torch.compile with aot_autograd): use order='first' or "

@@ -13,7 +13,7 @@ from ...models.averaged_model import WeightAverageTeacher
 from ...models.recognizer import MultiModalRecognizer
 from ...models.slots import Distiller
 from ..adapters import ForeignDistiller, LossTap
-from .gradient_consistency import unwrap
+from .gradient_consistency import forget_compiled_code, unwrap
 
 __all__ = ['WATeacherDistillHook']
 
@@ -119,6 +119,7 @@ class WATeacherDistillHook(EMAHook):
             self.distiller = ForeignDistiller(
                 self.src_model, teacher, self.distill_weight,
                 self.logits_from)
+            forget_compiled_code(runner)
 
     def before_train_iter(self,
                           runner: Runner,
@@ -157,6 +158,7 @@ class WATeacherDistillHook(EMAHook):
         """Leave the model as it was found."""
         if isinstance(self.distiller, ForeignDistiller):
             self.distiller.detach()
+            forget_compiled_code(runner)
         elif self.distiller is not None:
             self.src_model.distiller = None
         self.distiller = None
