@@ -66,6 +66,11 @@ def test_any_model_and_its_checkpoint(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out == 'True\n'
 
 
+def test_the_cures_are_told(capsys):
+    run(re.search(r'python -c "(.*?)"', TEXT).group(1))
+    assert "'drn': " in capsys.readouterr().out
+
+
 def test_examples_are_listed():
     listed = re.findall(r'^\| `(\w[\w-]*\.py)` \| (\w+)', TEXT, re.M)
     assert {name for name, _ in listed} == {
