@@ -112,7 +112,7 @@ def explain(error: Exception, sources: tuple[str, ...]) -> tuple[str, str]:
         error names no file, the first source that is absent or empty is
         taken, else all of them.
     """
-    named = getattr(error, 'path', None) or getattr(error, 'filename', None)
+    named = getattr(error, 'path', None) or _filename(error, sources)
     candidates = (os.fsdecode(named), ) if named else sources
     for path in candidates:
         if not os.path.exists(path):
@@ -126,3 +126,14 @@ def explain(error: Exception, sources: tuple[str, ...]) -> tuple[str, str]:
     detail = lines[0] if lines else 'no detail given'
     return (', '.join(map(printable, candidates)),
             f'{type(error).__name__}: {detail}')
+
+
+def _filename(error: Exception,
+              sources: tuple[str, ...]) -> str | bytes | None:
+    """The file that an error names, if it is one."""
+    named = getattr(error, 'filename', None)
+    by_ffmpeg = type(error).__module__.startswith('av.')
+    # PyAV puts the name of FFmpeg's function there once a file is open.
+    if by_ffmpeg and named not in sources and not os.path.exists(named or ''):
+        return None
+    return named

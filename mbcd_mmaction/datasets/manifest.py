@@ -43,8 +43,8 @@ class ManifestDataset(MultiModalDataset):
         **kwargs: See :class:`MultiModalDataset`.
 
     Raises:
-        FileNotFoundError: There is no manifest, or its first clip needs flow
-            that was not computed.
+        FileNotFoundError: There is no manifest, or flow is needed and none
+            was computed.
         ValueError: A mistake in the manifest or a label that is no class
             (the row is named), an unknown domain, split or modality, no
             clips of a domain, or classes that do not fit ``num_classes``.
@@ -160,12 +160,14 @@ class ManifestDataset(MultiModalDataset):
                           _segment(row))
 
     def _check_flow(self) -> None:
-        """Raise where flow is wanted and not even the first is there."""
+        """Raise where flow is wanted and none of it is there."""
         computed = [row for row in self._rows if row['flow_x'] is None]
         if 'flow' not in self.modalities or not computed:
             return
         path = self._flow_of(computed[0])[0]
-        if not os.path.isfile(path):
+        # Not the first alone: its video may be one that cannot be read.
+        if not any(os.path.isfile(self._flow_of(row)[0])
+                   for row in computed):
             raise FileNotFoundError(
                 f'{computed[0]["row"]}: names no flow, and none was computed '
                 f'at {path}. Run `python tools/data/extract_flow.py '

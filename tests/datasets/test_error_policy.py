@@ -2,6 +2,7 @@ import copy
 import pickle
 import shutil
 
+import av
 import numpy as np
 import pytest
 import tiny_media
@@ -9,6 +10,7 @@ from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
 from mbcd_mmaction.datasets import ClipReadError, EpicKitchensDataset
+from mbcd_mmaction.datasets.errors import explain
 
 
 @pytest.fixture(scope='module')
@@ -200,3 +202,16 @@ def test_windows_without_sound(whole, tmp_path, start, stop):
     assert data['data_samples'].audio_empty
     assert data['data_samples'].read_errors == []
     assert data['inputs']['audio'].isfinite().all()
+
+
+def test_a_decoder_that_fails_names_the_file(tmp_path):
+    """PyAV names FFmpeg's function where a file is open already."""
+    path = str(tmp_path / 'a.mp4')
+    tiny_media.write_video(path, [np.zeros((64, 64), np.uint8)])
+    error = av.error.InvalidDataError(1, 'Invalid data', 'avcodec_send()')
+    assert explain(error, (path, )) == (
+        path, "InvalidDataError: [Errno 1] Invalid data: 'avcodec_send()'")
+    absent = str(tmp_path / 'b.mp4')
+    with pytest.raises(av.error.FileNotFoundError) as caught:
+        av.open(absent)
+    assert explain(caught.value, (absent, )) == (absent, 'no such file')

@@ -150,6 +150,16 @@ def test_flow_is_derived_or_an_error_says_how(manifest, tmp_path):
     assert record['sources']['flow']['segment'] is None
 
 
+def test_flow_of_the_first_clip_alone_may_be_absent(manifest, tmp_path):
+    """Its video may be the one that cannot be read."""
+    path = manifest(dict(video='a.mp4'), dict(video='b.mp4'))
+    for name in flow_paths(str(tmp_path / 'derived'), str(tmp_path),
+                           f'{tmp_path}/b.mp4'):
+        os.makedirs(os.path.dirname(name), exist_ok=True)
+        open(name, 'w').close()
+    assert len(ManifestDataset(path, 'd', 'train')) == 2
+
+
 def test_modalities_that_are_not_asked_for_are_not_looked_for(manifest):
     record, = listed(manifest({}), modalities=['video', 'audio'])
     assert list(record['sources']) == ['video', 'audio']

@@ -145,7 +145,8 @@ def _flow(clip: Clip, probes: Probes) -> Iterator[Finding]:
     x, y = (_length(flow, path, probes) for path in source_paths(flow))
     if x is None or y is None:
         return
-    where, place = f'{clip.clip_id} (flow)', source_paths(flow)[0]
+    where = f'{clip.clip_id} (flow)'
+    place = ' and '.join(source_paths(flow))
     if x[0] != y[0]:
         yield Finding('flow length', where, f'x has {x[0]} frames, y {y[0]}: '
                       f'{place}', (clip.split, ))
