@@ -5,15 +5,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import real_annotations
 import tiny_media
 
 from mbcd_mmaction.datasets import read_annotations
 from mbcd_mmaction.datasets.annotations import seconds
 
-FOLDER = Path(
-    os.environ.get('MBCD_ANNOTATIONS')
-    or Path(__file__).parents[3] / 'shared' / 'data' / 'annotations',
-    'MM-SADA_Domain_Adaptation_Splits')
 COUNTS = {
     'D1_train': [421, 383, 231, 128, 223, 71, 42, 44],
     'D1_test': [124, 104, 52, 34, 66, 13, 20, 22],
@@ -34,14 +31,11 @@ class Runs:
         return self.call
 
 
-@pytest.mark.skipif(
-    not FOLDER.is_dir(),
-    reason=f'the real annotation files are not at {FOLDER}; set '
-    'MBCD_ANNOTATIONS to the folder that holds their folder')
+@real_annotations.needs(real_annotations.EPIC)
 @pytest.mark.parametrize('name', COUNTS)
 def test_class_counts_of_the_real_files(name):
     pytest.importorskip('pandas')
-    rows = read_annotations(str(FOLDER / f'{name}.pkl'))
+    rows = read_annotations(str(real_annotations.EPIC / f'{name}.pkl'))
     counts = Counter(row['verb_class'] for row in rows)
     assert [counts[label] for label in range(8)] == COUNTS[name]
     assert len(rows) == sum(COUNTS[name])
