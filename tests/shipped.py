@@ -15,12 +15,13 @@ OTHERS = {'_base_', 'mixing'}
 DOMAINS = dict(mini=('D1', 'D2', 'D3'), epic=('D1', 'D2', 'D3'),
                hac=('human', 'animal', 'cartoon'))
 TITLES = dict(mini='the mini set', epic='EPIC-Kitchens', hac='HAC')
-OWN = 'own_data.py'  # a person's own set: its domains stand in the file
+# A person's own set: its domains stand in the file.
+OWN = ('own_data.py', 'own_data_small.py')
 EXPERIMENTS = sorted(
     str(path.relative_to(ROOT / 'configs')) for method in METHODS
-    for path in ROOT.glob(f'configs/{method}/*.py') if path.name != OWN)
+    for path in ROOT.glob(f'configs/{method}/*.py') if path.name not in OWN)
 OWN_DATA = sorted(str(path.relative_to(ROOT / 'configs'))
-                  for path in ROOT.glob(f'configs/*/{OWN}'))
+                  for path in ROOT.glob('configs/*/*.py') if path.name in OWN)
 
 
 @functools.cache

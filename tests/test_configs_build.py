@@ -63,7 +63,7 @@ def test_pipelines_build_for_the_modalities_that_are_read(path):
             assert list(read.pipelines) == leaf['modalities']
             assert list(pack.collect_keys) == leaf['modalities']
             # False: drawn independently, as released; see docs/configs.md.
-            assert read.aligned is False
+            assert read.aligned is (path in OWN_DATA)
 
 
 def test_metafiles_list_every_config_and_nothing_else():

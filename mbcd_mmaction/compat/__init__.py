@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from . import (
     checkpoints,
+    heads,
     installed_packages,
     missing_modules,
     mmcv_version,
@@ -26,6 +27,7 @@ _CURES: dict[str, Callable[[], bool]] = {
     'pkg_resources': installed_packages.replace_pkg_resources,
     'checkpoint_globals': checkpoints.allow_checkpoint_globals,
     'numpy_inf': numpy_names.provide_numpy_inf,
+    'heads': heads.cure_heads,
 }
 _applied: dict[str, bool] = {}
 

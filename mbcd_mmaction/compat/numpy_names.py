@@ -1,11 +1,9 @@
 """Names that NumPy 2 removed and that MMAction2 still uses."""
-import importlib.abc
-import importlib.machinery
-import sys
 import types
-from collections.abc import Callable
 
 import numpy as np
+
+from .late_patch import patch_when_imported
 
 # PoseCompact and MMCompact; frame_extract(short_side=...).
 USERS_OF_INF = ('mmaction.datasets.transforms.pose_transforms',
@@ -19,39 +17,6 @@ class NumPyWithInf(types.ModuleType):
 
     def __getattr__(self, name: str) -> object:
         return getattr(np, name)
-
-
-class PatchAfterImport(importlib.abc.MetaPathFinder):
-    """Calls ``patch(module)`` once a named module has been imported.
-
-    The modules are heavy and may never be wanted, so they are not imported
-    just to be patched.
-
-    Args:
-        names (tuple[str, ...]): Full names of the modules to wait for.
-        patch (Callable): Called with each of them after it has run.
-    """
-
-    def __init__(self, names: tuple[str, ...],
-                 patch: Callable[[types.ModuleType], None]) -> None:
-        self.names = names
-        self.patch = patch
-
-    def find_spec(self, fullname, path, target=None):
-        """Find a waited-for module and have its loader patch it."""
-        if fullname not in self.names:
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path)
-        if spec is None or spec.loader is None:
-            return None
-        run = spec.loader.exec_module
-
-        def run_and_patch(module: types.ModuleType) -> None:
-            run(module)
-            self.patch(module)
-
-        spec.loader.exec_module = run_and_patch
-        return spec
 
 
 def _give_inf(module: types.ModuleType) -> None:
@@ -71,8 +36,5 @@ def provide_numpy_inf() -> bool:
     """
     if hasattr(np, 'Inf'):
         return False
-    for name in USERS_OF_INF:
-        if name in sys.modules:
-            _give_inf(sys.modules[name])
-    sys.meta_path.insert(0, PatchAfterImport(USERS_OF_INF, _give_inf))
+    patch_when_imported(USERS_OF_INF, _give_inf)
     return True

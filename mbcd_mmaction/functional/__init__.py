@@ -3,6 +3,7 @@ from .distillation import distillation_terms, kl_divergence
 from .fast_weights import (
     alignment_penalty,
     average_across_ranks,
+    cosine_penalty,
     fast_weights,
     gradient_inner_product,
     inner_gradients,
@@ -18,7 +19,8 @@ from .weight_average import effective_decay, weight_average_
 
 __all__ = [
     'alignment_penalty', 'average_across_ranks', 'confidence',
-    'distillation_terms', 'dominance_ratio', 'drop_prob', 'dsu',
-    'effective_decay', 'fast_weights', 'gradient_inner_product',
-    'inner_gradients', 'kl_divergence', 'sample_keep_mask', 'weight_average_'
+    'cosine_penalty', 'distillation_terms', 'dominance_ratio', 'drop_prob',
+    'dsu', 'effective_decay', 'fast_weights', 'gradient_inner_product',
+    'inner_gradients', 'kl_divergence', 'sample_keep_mask',
+    'weight_average_'
 ]

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 __all__ = [
-    'alignment_penalty', 'average_across_ranks', 'fast_weights',
-    'gradient_inner_product', 'inner_gradients'
+    'alignment_penalty', 'average_across_ranks', 'cosine_penalty',
+    'fast_weights', 'gradient_inner_product', 'inner_gradients'
 ]
 
 
@@ -119,6 +119,38 @@ def alignment_penalty(unimodal_grads: Mapping[str, Mapping[str, Tensor]],
         for modality in unimodal_grads
     ]
     return -inner_lr * torch.stack(products).sum()
+
+
+def cosine_penalty(unimodal_grads: Mapping[str, Mapping[str, Tensor]],
+                   fused_grads: Mapping[str, Mapping[str, Tensor]],
+                   weight: float) -> Tensor:
+    """Eq. 6 without its scale: weight * sum over k of (1 - cos(g_k, g_mm)).
+
+    Not in the paper: it asks for the same agreement whatever the size of the
+    gradients.
+
+    Args:
+        unimodal_grads (Mapping): Modality to its gradients g_k.
+        fused_grads (Mapping): Modality to the fused loss' gradients over the
+            same parameters.
+        weight (float): Weight >= 0.
+
+    Returns:
+        Tensor: A loss of shape () in [0, 2 * weight * M]; a gradient of
+        length 0 agrees and disagrees with nothing and costs ``weight``.
+    """
+    costs = [
+        1 - gradient_inner_product(own, fused_grads[modality]) /
+        (_length(own) * _length(fused_grads[modality]))
+        for modality, own in unimodal_grads.items()
+    ]
+    return weight * torch.stack(costs).sum()
+
+
+def _length(grads: Mapping[str, Tensor]) -> Tensor:
+    """Euclidean length; 1 for zeros, where the root's slope is infinite."""
+    square = gradient_inner_product(grads, grads)
+    return torch.where(square == 0, torch.ones_like(square), square).sqrt()
 
 
 def average_across_ranks(grads: Mapping[str, Tensor],

@@ -3,7 +3,7 @@
 A slot holds no state of its own but its settings; the hooks decide when it
 is there (see ``engine/hooks``).
 """
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..functional import (
     alignment_penalty,
     average_across_ranks,
+    cosine_penalty,
     distillation_terms,
     fast_weights,
     inner_gradients,
@@ -20,6 +21,7 @@ from .stages import Features
 __all__ = ['Distiller', 'LookAhead']
 
 Params = Mapping[str, Mapping[str, Tensor]]
+ORDERS = ('first', 'second', 'penalty', 'cosine')
 
 
 class LookAhead:
@@ -28,8 +30,9 @@ class LookAhead:
     Args:
         inner_lr (float): Size of the inner step, > 0.
         order (str): 'first' takes the inner gradient for a constant,
-            'second' differentiates through it, 'penalty' takes no step and
-            adds Eq. 6's inner product to the loss.
+            'second' differentiates through it; 'penalty' takes no step and
+            adds Eq. 6's inner product to the loss, 'cosine' its form without
+            scale, of which ``inner_lr`` is the weight.
         sync_inner_grad (bool): Average inner gradients over the processes.
             Defaults to True.
         loss_scale (Callable, optional): Returns the factor that keeps
@@ -44,9 +47,9 @@ class LookAhead:
                  loss_scale: Callable[[], float] | None = None) -> None:
         if inner_lr <= 0:
             raise ValueError(f'inner_lr must be > 0, got {inner_lr}')
-        if order not in ('first', 'second', 'penalty'):
-            raise ValueError("order must be 'first', 'second' or 'penalty', "
-                             f'got {order!r}')
+        if order not in ORDERS:
+            raise ValueError(f'order must be one of {list(ORDERS)}, got '
+                             f'{order!r}')
         self.inner_lr = inner_lr
         self.order = order
         self.sync_inner_grad = sync_inner_grad
@@ -59,7 +62,7 @@ class LookAhead:
     @property
     def takes_step(self) -> bool:
         """Whether the fused loss is taken at fast weights (Eq. 5)."""
-        return self.order != 'penalty'
+        return self.order in ('first', 'second')
 
     def fast_weights(self, unimodal_losses: Mapping[str, Tensor],
                      params: Params) -> dict[str, dict[str, Tensor]]:
@@ -82,11 +85,12 @@ class LookAhead:
 
     def penalty(self, unimodal_losses: Mapping[str, Tensor],
                 fused_loss: Tensor, params: Params) -> Tensor:
-        """Eq. 6 as a loss, -inner_lr * sum of <g_k, g_mm>, shape ()."""
+        """Eq. 6 as a loss, by inner product or cosine, shape ()."""
         unimodal = self._gradients(
             sum(unimodal_losses.values()), params, create_graph=True)
         fused = self._gradients(fused_loss, params, create_graph=True)
-        return alignment_penalty(unimodal, fused, self.inner_lr)
+        cost = cosine_penalty if self.order == 'cosine' else alignment_penalty
+        return cost(unimodal, fused, self.inner_lr)
 
     def _gradients(self, loss: Tensor, params: Params,
                    create_graph: bool) -> dict[str, dict[str, Tensor]]:
@@ -166,17 +170,31 @@ class Distiller:
         return self.weight.get('unimodal', 0.0)
 
 
-def check_no_reentrant_checkpoint(model: nn.Module) -> None:
+def check_no_reentrant_checkpoint(model: nn.Module,
+                                  names: str | Sequence[str] | None = None
+                                  ) -> None:
     """Refuse activation checkpoints that a gradient inside forward breaks.
 
+    Args:
+        model (nn.Module): The model.
+        names (str or Sequence[str], optional): Modules that MMEngine
+            checkpoints, the config's ``activation_checkpointing``.
+
     Raises:
-        ValueError: If a trainable module has ``with_cp=True``.
+        ValueError: If a trainable module is among them or has
+            ``with_cp=True``.
     """
+    by_config = [names] if isinstance(names, str) else list(names or ())
     for name, module in model.named_modules():
-        if getattr(module, 'with_cp', False) and any(
-                p.requires_grad for p in module.parameters()):
-            raise ValueError(
-                f'{name} checkpoints activations (with_cp=True), which '
-                'MMAction2 does re-entrantly: torch.autograd.grad inside the '
-                'forward pass cannot run through it. Set with_cp=False in '
-                'the trainable stages')
+        if not any(p.requires_grad for p in module.parameters()):
+            continue
+        for setting, found in (('with_cp=True',
+                                getattr(module, 'with_cp', False)),
+                               ('activation_checkpointing',
+                                name in by_config)):
+            if found:
+                raise ValueError(
+                    f'{name} checkpoints activations ({setting}), '
+                    'which the host does re-entrantly: torch.autograd.grad '
+                    'inside the forward pass cannot run through it. Switch '
+                    'it off in the trainable stages')

@@ -27,6 +27,7 @@ CASES = {
     'first': ('first', {}),
     'second': ('second', {}),
     'penalty': ('penalty', {}),
+    'cosine': ('cosine', {}),
     'first, inner gradient of each rank alone': ('first', dict(sync=False)),
     'second, accumulated': ('second', dict(accumulate=2)),
     'first, a modality gone on one rank': ('first', dict(gone=True)),
@@ -147,7 +148,7 @@ def test_two_processes_equal_one(ranks, name):
 def test_cases_differ():
     """So that the comparisons above tell the orders apart."""
     runs = {order: run_case(order, slice(None), lambda model: model)
-            for order in ('off', 'first', 'second', 'penalty')}
+            for order in ('off', 'first', 'second', 'penalty', 'cosine')}
     orders = list(runs)
     for i, a in enumerate(orders):
         for b in orders[i + 1:]:

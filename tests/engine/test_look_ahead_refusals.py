@@ -22,7 +22,7 @@ def start(model=None, order='first', optim_wrapper=None, **cfg):
     return hook
 
 
-@pytest.mark.parametrize('order', ['second', 'penalty'])
+@pytest.mark.parametrize('order', ['second', 'penalty', 'cosine'])
 @pytest.mark.parametrize('compiled', [True, {}, dict(backend='eager')])
 def test_differentiating_twice_cannot_be_compiled(order, compiled):
     with pytest.raises(ValueError, match='compile'):
@@ -32,7 +32,7 @@ def test_differentiating_twice_cannot_be_compiled(order, compiled):
     start(order=order)
 
 
-@pytest.mark.parametrize('order', ['second', 'penalty'])
+@pytest.mark.parametrize('order', ['second', 'penalty', 'cosine'])
 def test_differentiating_twice_in_bfloat16_on_the_cpu(order):
     """oneDNN's convolution reads memory there that nobody wrote."""
     model = make_recognizer(DIMS)

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 from mmengine.utils import ProgressBar
 
-from .encode import write_sound, write_video
+from ..extraction.encode import write_sound, write_video
 from .motion import optical_flow
 from .plan import ClipPlan, RecordingPlan, plan_split
 from .recipe import (

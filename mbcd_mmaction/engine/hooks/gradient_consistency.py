@@ -1,10 +1,15 @@
 """Eq. 5-6 in time: when the step looks ahead."""
+from collections.abc import Sequence
+
+import torch
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from ...models.recognizer import MultiModalRecognizer
 from ...models.slots import LookAhead, check_no_reentrant_checkpoint
+from ..adapters import LossTap, NamedLossConsistency
 from ..optim_wrappers import CPUAmpOptimWrapper
 
 __all__ = ['GradientConsistencyHook']
@@ -15,15 +20,23 @@ class GradientConsistencyHook(Hook):
     """Make each modality's step agree with the fused one.
 
     While it is active, the recognizer takes the fused loss at theta' =
-    theta - inner_lr * grad L_k (Eq. 5), or adds Eq. 6's penalty. Needs a
-    recognizer with a ``lookahead`` slot, such as ``MultiModalRecognizer``.
+    theta - inner_lr * grad L_k (Eq. 5), or adds Eq. 6's penalty. A
+    ``MultiModalRecognizer`` knows its modalities; of any other model name
+    the losses, as it returns them, that are to agree.
 
     Args:
         inner_lr (float): Size of the inner step; 0 switches the hook off.
             Defaults to 1e-4.
-        order (str): 'first', 'second' or 'penalty', see
+        order (str): 'first', 'second', 'penalty' or 'cosine', see
             :class:`~mbcd_mmaction.models.slots.LookAhead`. Defaults to
             'first'.
+        inner_losses (Sequence[str]): Of another model, the losses along
+            which the inner step goes. Defaults to ().
+        outer_losses (Sequence[str]): Of another model, the losses that are
+            taken at theta'. Defaults to ().
+        params (str): Of another model, a regular expression that is searched
+            in the names of its trainable parameters: theta. Defaults to
+            '^backbone'.
         start_epoch (int): First epoch that looks ahead, counted from 0.
             Defaults to 0.
         end_epoch (int, optional): First epoch that no longer does. Defaults
@@ -37,7 +50,10 @@ class GradientConsistencyHook(Hook):
                  order: str = 'first',
                  start_epoch: int = 0,
                  end_epoch: int | None = None,
-                 sync_inner_grad: bool = True) -> None:
+                 sync_inner_grad: bool = True,
+                 inner_losses: Sequence[str] = (),
+                 outer_losses: Sequence[str] = (),
+                 params: str = '^backbone') -> None:
         if inner_lr < 0:
             raise ValueError(f'inner_lr must be >= 0, got {inner_lr}')
         if start_epoch < 0 or (end_epoch is not None
@@ -48,37 +64,54 @@ class GradientConsistencyHook(Hook):
         self.end_epoch = end_epoch
         self.slot = LookAhead(inner_lr, order,
                               sync_inner_grad) if inner_lr > 0 else None
+        self.named = dict(inner_losses=inner_losses,
+                          outer_losses=outer_losses, params=params)
+        self.foreign: NamedLossConsistency | None = None
+
+    def before_run(self, runner: Runner) -> None:
+        """Forget what a training that failed left on the model."""
+        LossTap.of(unwrap(runner.model)).clear()
 
     def before_train(self, runner: Runner) -> None:
         """Check the model once; fail before the first step."""
         if self.slot is None:
             return
         model = unwrap(runner.model)
-        if not hasattr(model, 'lookahead'):
-            raise TypeError(
-                f'{type(model).__name__} has no `lookahead` slot: '
-                'GradientConsistencyHook serves MultiModalRecognizer')
-        if getattr(model, 'unimodal_loss_weight', 1.0) == 0:
-            raise ValueError(
-                'GradientConsistencyHook looks ahead on the uni-modal '
-                'losses: set unimodal_loss_weight > 0 in the model')
-        check_no_reentrant_checkpoint(model)
+        # as it will be in the first step: stock models freeze stages here
+        model.train()
+        check_no_reentrant_checkpoint(
+            model, runner.cfg.get('activation_checkpointing'))
         if self.slot.order != 'first':
             _check_second_derivatives(runner, self.slot.order)
         self.slot.loss_scale = lambda: _loss_scale(runner)
+        if not isinstance(model, MultiModalRecognizer):
+            self.foreign = NamedLossConsistency(model, self.slot,
+                                                **self.named)
+            forget_compiled_code(runner)
+        elif model.unimodal_loss_weight == 0:
+            raise ValueError(
+                'GradientConsistencyHook looks ahead on the uni-modal '
+                'losses: set unimodal_loss_weight > 0 in the model')
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Fill or empty the slot for this epoch."""
+        """Switch on or off for this epoch."""
         if self.slot is None:
             return
         started = runner.epoch >= self.start_epoch
         ended = self.end_epoch is not None and runner.epoch >= self.end_epoch
-        unwrap(runner.model).lookahead = (
-            self.slot if started and not ended else None)
+        active = started and not ended
+        if self.foreign is not None:
+            self.foreign.active = active
+        else:
+            unwrap(runner.model).lookahead = self.slot if active else None
 
     def after_train(self, runner: Runner) -> None:
         """Leave the model as it was found."""
-        if self.slot is not None:
+        if self.foreign is not None:
+            self.foreign.detach()
+            self.foreign = None
+            forget_compiled_code(runner)
+        elif self.slot is not None:
             unwrap(runner.model).lookahead = None
 
 
@@ -87,9 +120,25 @@ def unwrap(model):
     return model.module if is_model_wrapper(model) else model
 
 
+def is_compiled(runner: Runner) -> bool:
+    """Whether the config has MMEngine compile the training step."""
+    return runner.cfg.get('compile') not in (None, False)
+
+
+def forget_compiled_code(runner: Runner) -> None:
+    """Have the step compiled anew, with the forward hooks that are there.
+
+    ``torch.compile`` does not look at a module's hooks when it reuses code:
+    that of an earlier training in this process, without them or with others,
+    would train on in silence.
+    """
+    if is_compiled(runner):
+        torch.compiler.reset()
+
+
 def _check_second_derivatives(runner: Runner, order: str) -> None:
     """Refuse what PyTorch cannot differentiate twice."""
-    if runner.cfg.get('compile') not in (None, False):
+    if is_compiled(runner):
         raise ValueError(
             f'order={order!r} differentiates twice, which compiled code '
             "cannot (torch.compile with aot_autograd): use order='first' or "

@@ -10,8 +10,10 @@ from mmengine.runner import Runner
 from torch import nn
 
 from ...models.averaged_model import WeightAverageTeacher
+from ...models.recognizer import MultiModalRecognizer
 from ...models.slots import Distiller
-from .gradient_consistency import unwrap
+from ..adapters import ForeignDistiller, LossTap
+from .gradient_consistency import forget_compiled_code, unwrap
 
 __all__ = ['WATeacherDistillHook']
 
@@ -25,6 +27,10 @@ class WATeacherDistillHook(EMAHook):
     convention), so that a test needs no hook. ``load_from`` such a
     checkpoint, or resuming it without this hook, therefore starts a student
     from the teacher's weights.
+
+    ``MultiModalRecognizer`` is taught by its fused prediction (Eq. 8). Any
+    other classifier of the OpenMMLab convention is taught through its public
+    forward, see :class:`~mbcd_mmaction.engine.adapters.ForeignDistiller`.
 
     In a recognizer with ``unimodal_loss_weight=0`` the uni-modal terms of
     Eq. 8 reach the probes alone, not the encoders.
@@ -45,6 +51,9 @@ class WATeacherDistillHook(EMAHook):
             otherwise they are copied. Defaults to True.
         start_epoch (int): First epoch that averages, counted from 0; until
             then the teacher is a copy of the student. Defaults to 0.
+        logits_from (str, optional): Of a model that is no
+            ``MultiModalRecognizer``, the name of the module that returns its
+            logits. Defaults to None: ``cls_head`` or ``head``.
     """
 
     def __init__(self,
@@ -53,7 +62,8 @@ class WATeacherDistillHook(EMAHook):
                  ema_warmup: bool = False,
                  distill_warmup_epochs: float = 0,
                  update_buffers: bool = True,
-                 start_epoch: int = 0) -> None:
+                 start_epoch: int = 0,
+                 logits_from: str | None = None) -> None:
         super().__init__('WeightAverageTeacher')
         weights = (
             dict(distill_weight) if isinstance(distill_weight, Mapping) else
@@ -72,7 +82,8 @@ class WATeacherDistillHook(EMAHook):
             ema_decay=ema_decay,
             warmup=ema_warmup,
             update_buffers=update_buffers)
-        self.distiller: Distiller | None = None
+        self.logits_from = logits_from
+        self.distiller: Distiller | ForeignDistiller | None = None
         self.src_model: nn.Module | None = None
         self.teacher_in_place = False
 
@@ -83,6 +94,7 @@ class WATeacherDistillHook(EMAHook):
         follows training finds the teacher of that training.
         """
         model = unwrap(runner.model)
+        LossTap.of(model).clear()  # a training that failed left it there
         if self.src_model is model:
             self._place_student()
             return
@@ -97,15 +109,17 @@ class WATeacherDistillHook(EMAHook):
             self.ema_model.copy_from(self.src_model)
         if not self.distills:
             return
-        if not hasattr(self.src_model, 'distiller'):
-            raise TypeError(
-                f'{type(self.src_model).__name__} has no `distiller` slot: '
-                'WATeacherDistillHook distils into MultiModalRecognizer; '
-                'distill_weight=0 averages the weights of any model')
-        self._check_names()
-        self.distiller = Distiller(self.ema_model.module.fused_prob,
-                                   self.distill_weight)
-        self.src_model.distiller = self.distiller
+        teacher = self.ema_model.module
+        if isinstance(self.src_model, MultiModalRecognizer):
+            self._check_names()
+            self.distiller = Distiller(teacher.fused_prob,
+                                       self.distill_weight)
+            self.src_model.distiller = self.distiller
+        else:
+            self.distiller = ForeignDistiller(
+                self.src_model, teacher, self.distill_weight,
+                self.logits_from)
+            forget_compiled_code(runner)
 
     def before_train_iter(self,
                           runner: Runner,
@@ -142,9 +156,12 @@ class WATeacherDistillHook(EMAHook):
 
     def after_train(self, runner: Runner) -> None:
         """Leave the model as it was found."""
-        if self.distiller is not None:
+        if isinstance(self.distiller, ForeignDistiller):
+            self.distiller.detach()
+            forget_compiled_code(runner)
+        elif self.distiller is not None:
             self.src_model.distiller = None
-            self.distiller = None
+        self.distiller = None
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Resume the teacher, or start both from one state dict."""

@@ -1,0 +1,1 @@
+"""Flow and sound of a person's own videos, computed once and kept."""

@@ -1,0 +1,151 @@
+"""What a manifest leaves to be computed, and its computation."""
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ..derived import audio_path, flow_paths
+from ..manifest_file import read_manifest
+from .flow import BOUND, STEPS, flow_method, write_flow
+from .jobs import Job, Report, run_jobs
+from .sound import write_sound_track
+
+
+def places(manifest: str, data_root: str | None = None,
+           cache: str | None = None) -> tuple[str, str]:
+    """Absolute data root and cache of a manifest, given or by default.
+
+    Args:
+        manifest (str): The manifest file.
+        data_root (str, optional): Folder to which its paths are relative.
+            Defaults to None: the manifest's own.
+        cache (str, optional): Where derived files go. Defaults to None:
+            ``<data_root>/derived``.
+
+    Returns:
+        tuple[str, str]: ``data_root`` and ``cache``.
+    """
+    root = os.path.abspath(data_root or os.path.dirname(
+        os.path.abspath(manifest)))
+    return root, os.path.abspath(cache or os.path.join(root, 'derived'))
+
+
+def extract_flow(manifest: str,
+                 data_root: str | None = None,
+                 cache: str | None = None,
+                 method: str = 'dis',
+                 step: int = 1,
+                 short_side: int = 256,
+                 overwrite: bool = False,
+                 **options: Any) -> Report:
+    """Compute the flow of each clip that the manifest gives none for.
+
+    Args:
+        manifest (str): A manifest, CSV or JSON Lines.
+        data_root (str, optional): See :func:`places`.
+        cache (str, optional): See :func:`places`; flow lies in its folder
+            ``flow``.
+        method (str): See :func:`write_flow`, like the next two.
+        step (int): Defaults to 1.
+        short_side (int): Pixels. Defaults to 256.
+        overwrite (bool): Also redo what is done. Defaults to False.
+        **options: See :func:`run_jobs`: ``workers``, ``progress``.
+
+    Returns:
+        Report: What became of the clips.
+
+    Raises:
+        ValueError: An argument out of range, a mistake in the manifest, or
+            a cache made with other settings.
+        FileNotFoundError: There is no manifest.
+        BlockingIOError, OSError: See :func:`run_jobs`.
+    """
+    if step not in STEPS or short_side < 0:
+        raise ValueError(f'expected a step of {STEPS} and a short side of 0 '
+                         f'(as it is) or more, got {step} and {short_side}')
+    flow_method(method)
+    root, cache = places(manifest, data_root, cache)
+    settings = dict(method=method, step=step, short_side=short_side)
+    jobs = {}
+    for row in read_manifest(manifest, data_root=root):
+        if row['flow_x'] is not None:
+            continue
+        segment = _segment(row)
+        outputs = flow_paths(cache, root, row['video'], segment)
+        # One clip may stand in several rows, with several labels.
+        jobs[outputs] = Job(
+            _name(root, row['video'], segment), (row['video'], ), outputs,
+            dict(video=row['video'], segment=segment, **settings))
+    folder = Path(cache, 'flow')
+    _check_settings(folder, dict(settings, bound=BOUND), overwrite)
+    return run_jobs(write_flow, list(jobs.values()), folder,
+                    overwrite=overwrite, **options)
+
+
+def extract_audio(manifest: str,
+                  data_root: str | None = None,
+                  cache: str | None = None,
+                  silence_ok: bool = False,
+                  **options: Any) -> Report:
+    """Write the sound of each video that the manifest gives no audio for.
+
+    Args:
+        manifest (str): A manifest, CSV or JSON Lines.
+        data_root (str, optional): See :func:`places`.
+        cache (str, optional): See :func:`places`; sound lies in its folder
+            ``audio``.
+        silence_ok (bool): Whether a video without sound gives silence
+            instead of a failure. Defaults to False.
+        **options: See :func:`run_jobs`: ``workers``, ``overwrite``,
+            ``progress``.
+
+    Returns:
+        Report: What became of the videos.
+
+    Raises:
+        ValueError, FileNotFoundError, BlockingIOError, OSError: See
+            :func:`extract_flow`.
+    """
+    root, cache = places(manifest, data_root, cache)
+    jobs = {}
+    for row in read_manifest(manifest, data_root=root):
+        if row['audio'] is None:
+            video = row['video']
+            jobs[video] = Job(
+                _name(root, video, None), (video, ),
+                (audio_path(cache, root, video), ),
+                dict(video=video, silence_ok=silence_ok))
+    return run_jobs(write_sound_track, list(jobs.values()),
+                    Path(cache, 'audio'), **options)
+
+
+def _segment(row: dict[str, Any]) -> tuple[float, float | None] | None:
+    """Start and stop of a row's clip in its video, None for all of it."""
+    if row['start'] is None and row['stop'] is None:
+        return None
+    return row['start'] or 0.0, row['stop']
+
+
+def _name(root: str, video: str, segment: tuple | None) -> str:
+    """What reports call a clip."""
+    name = os.path.relpath(video, root)
+    if segment is None:
+        return name
+    start, stop = segment
+    return f'{name} {start:g}-{"end" if stop is None else f"{stop:g}"} s'
+
+
+def _check_settings(folder: Path, settings: dict[str, Any],
+                    overwrite: bool) -> None:
+    """Keep flow of one set alike: note the settings, or compare them."""
+    note = folder / 'settings.json'
+    if note.is_file() and not overwrite:
+        there = json.loads(note.read_text(encoding='utf-8'))
+        if there != settings:
+            raise ValueError(
+                f'{folder} was begun with {there}, this run is asked for '
+                f'{settings}; flow of one set must be alike: give the same '
+                'options, another --cache, or --overwrite')
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps(settings) + '\n', encoding='utf-8')
