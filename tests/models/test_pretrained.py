@@ -174,6 +174,15 @@ def test_full_size_names_and_shapes():
         assert len(matched) == len(state) - 2  # the head's two
 
 
+def test_the_documentation_names_the_files():
+    text = (ROOT / 'docs/data_preparation.md').read_text(encoding='utf-8')
+    section = text.partition('## Pretrained weights')[2].partition('\n## ')[0]
+    for name, _, _ in PUBLISHED.values():
+        assert name in section
+    for branch in Config.fromfile(MODEL).model.branches.values():
+        assert os.path.basename(branch.checkpoint) in section
+
+
 def test_full_size_file_of_vggsound(tmp_path):
     branch_config = Config.fromfile(MODEL).model.branches.audio
     expected = vggsound_file(tmp_path / 'H.pth.tar', width=64)
