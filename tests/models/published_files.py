@@ -3,9 +3,12 @@ import zipfile
 from collections import OrderedDict
 
 import numpy as np
+import pytest
 import torch
 from mmaction.registry import MODELS
 from mmengine.logging import HistoryBuffer
+
+from mbcd_mmaction.models.pretrained import load_backbone
 
 # Full depth, so that the names are those of the published files, but narrow.
 SLOWFAST = dict(
@@ -165,3 +168,28 @@ PUBLISHED = {
         SLOWONLY, old_openmmlab_file),
     'VGGSound': ('H.pth.tar', AUDIO, vggsound_file),
 }
+
+
+def assert_loaded(branch, expected):
+    """Each tensor, of the trunk and of the last stage, is the file's."""
+    got = branch.backbone.state_dict()
+    assert expected.keys() <= got.keys()
+    assert all('num_batches' in name for name in got.keys() - expected.keys())
+    for name, value in expected.items():
+        assert torch.equal(got[name], value), name
+    trains = {id(p): p.requires_grad for p in branch.parameters()}
+    split = {True: 0, False: 0}
+    for name, param in branch.backbone.named_parameters():
+        assert name in expected
+        split[trains[id(param)]] += 1
+    assert split[True] and split[False]
+
+
+def refused(path, backbone, error, message, **kwargs):
+    """The message; nothing may have been overwritten."""
+    before = {n: t.clone() for n, t in backbone.state_dict().items()}
+    with pytest.raises(error, match=message) as caught:
+        load_backbone(backbone, str(path), **kwargs)
+    for name, value in backbone.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    return str(caught.value)
