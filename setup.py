@@ -5,6 +5,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
+from setuptools.command.editable_wheel import editable_wheel
 
 ROOT = Path(__file__).parent
 # What `mim train mbcd_mmaction CONFIG` looks for, and the documents that error
@@ -51,6 +52,21 @@ class BuildWithMim(build_py):
                 shutil.copy(source, target / name)
 
 
+class EditableWithMim(editable_wheel):
+    """Tell MIM where an editable installation's package lies.
+
+    MIM joins the folder of the metadata, site-packages, with the first line
+    of ``top_level.txt``; an absolute path survives that. The module's name
+    follows, for whoever else reads the file.
+    """
+
+    def _ensure_dist_info(self) -> None:
+        super()._ensure_dist_info()
+        (Path(self.dist_info_dir) / 'top_level.txt').write_text(
+            f'{ROOT.resolve() / "mbcd_mmaction"}\nmbcd_mmaction\n',
+            encoding='utf-8')
+
+
 setup(
     name='mbcd_mmaction',
     version=read_version(),
@@ -61,7 +77,7 @@ setup(
     license='Apache-2.0',
     license_files=['LICENSE'],
     packages=find_packages(include=['mbcd_mmaction', 'mbcd_mmaction.*']),
-    cmdclass={'build_py': BuildWithMim},
+    cmdclass={'build_py': BuildWithMim, 'editable_wheel': EditableWithMim},
     python_requires='>=3.10,<3.14',
     # mmcv comes as mmcv or as mmcv-lite, two distributions of one module that
     # must not be installed together, so neither stands here: the extra `lite`

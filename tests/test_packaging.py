@@ -3,12 +3,16 @@
 Everything is built from a copy of the sources, offline.
 """
 import ast
+import importlib.metadata
 import importlib.util
 import os
 import shutil
+import site
 import subprocess
 import sys
+import sysconfig
 import tarfile
+import venv
 import zipfile
 from email.parser import Parser
 from pathlib import Path
@@ -172,34 +176,102 @@ def test_wheel(wheel):
     assert any(name.endswith('LICENSE') for name in names)
 
 
-def run_installed(folder, code):
-    done = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', code], cwd=folder,
-        env={**os.environ, 'PYTHONPATH': str(folder)}, capture_output=True,
-        text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout.strip()
+@pytest.fixture(scope='module')
+def editable(sources, tmp_path_factory):
+    """The wheel of an editable installation; the sources get their links."""
+    return call_backend('build_editable', sources,
+                        tmp_path_factory.mktemp('editable') / 'out')
 
 
-def test_the_wheel_works_where_it_is_unpacked(wheel, tmp_path):
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path)
-    printed = run_installed(tmp_path, """
-import mbcd_mmaction
-from mmengine.config import Config
-cfg = Config.fromfile(
-    mbcd_mmaction.__path__[0] + '/.mim/configs/mbcd/mini_d1.py')
-print(mbcd_mmaction.__file__, cfg.default_scope)
-""")
-    assert printed == f'{tmp_path}/mbcd_mmaction/__init__.py mmaction'
-
-
-def test_an_editable_installation_links_the_mim_files(sources, tmp_path):
-    call_backend('build_editable', sources, tmp_path / 'out')
+def test_an_editable_installation_links_the_mim_files(editable, sources):
     mim = sources / 'mbcd_mmaction/.mim'
     for name in ('configs', 'docs', 'tools', 'model-index.yml'):
         assert (mim / name).is_symlink()
         assert (mim / name).resolve() == (sources / name).resolve()
+
+
+class Environment:
+    """An environment with one wheel, and what this one has behind it."""
+
+    def __init__(self, folder, wheel):
+        venv.create(folder, with_pip=False, symlinks=os.name != 'nt')
+        self.python = next(folder.glob('[bS]*/python*'))
+        self.site = Path(sysconfig.get_path('purelib', 'venv', dict(
+            base=str(folder), platbase=str(folder))))
+        self.env = {name: value for name, value in os.environ.items()
+                    if name not in ('PYTHONPATH', 'PYTHONHOME')}
+        self.env['OMP_NUM_THREADS'] = '1'
+        self._run(folder, sys.executable, '-m', 'pip', '--python',
+                  self.python, 'install', '--no-deps', '--no-index',
+                  '--quiet', wheel)
+        # Paths alone: this environment's own .pth files are not read there.
+        (self.site / 'behind.pth').write_text('\n'.join(
+            site.getsitepackages()))
+
+    def run(self, folder, *arguments):
+        """What its interpreter prints, started in a folder."""
+        return self._run(folder, self.python, '-W', 'ignore', *arguments)
+
+    def _run(self, folder, *command):
+        done = subprocess.run([str(word) for word in command], cwd=folder,
+                              env=self.env, capture_output=True, text=True)
+        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+        return done.stdout
+
+    @property
+    def package(self):
+        """Where MIM looks for ``.mim``: the first line of top_level.txt."""
+        (told, ) = self.site.glob('mbcd_mmaction-*.dist-info/top_level.txt')
+        # Joined with an absolute path, a path is that.
+        return self.site / told.read_text().splitlines()[0]
+
+
+def small_training(mini_root):
+    """Options of one short epoch on the small mini set."""
+    parts = [f'{part}_dataloader.dataset.data_root={mini_root}'
+             for part in ('train', 'val', 'test')]
+    return ['--cfg-options', 'train_cfg.max_epochs=1', *parts]
+
+
+@pytest.mark.skipif(not list(importlib.metadata.distributions(name='pip')),
+                    reason='pip is not installed')
+@pytest.mark.parametrize('kind', ['wheel', 'editable'])
+def test_trains_where_it_is_installed(kind, request, sources, mini_root,
+                                      tmp_path):
+    """What ``mim train mbcd_mmaction CONFIG`` runs, in an empty folder."""
+    environment = Environment(tmp_path / 'env',
+                              request.getfixturevalue(kind))
+    folder = tmp_path / 'empty'
+    folder.mkdir()
+    package = environment.package
+    imported = environment.run(
+        folder, '-c', 'import mbcd_mmaction; print(mbcd_mmaction.__file__)')
+    assert Path(imported.strip()) == package / '__init__.py'
+    assert package.parent == (environment.site if kind == 'wheel' else
+                              sources.resolve())
+    mim = package / '.mim'
+    usage = environment.run(folder, mim / 'tools/train.py', '-h')
+    assert '--launcher' in usage and '--gpus' not in usage
+    if kind == 'editable':  # the rest is the same, and takes long
+        return
+    environment.run(folder, mim / 'tools/train.py',
+                    mim / 'configs/mbcd/mini_d1.py', '--launcher', 'none',
+                    '--work-dir', 'run', *small_training(mini_root))
+    assert (folder / 'run/epoch_1.pth').is_file()
+
+
+@pytest.mark.skipif(importlib.util.find_spec('mim') is None,
+                    reason='openmim is not installed')
+def test_mim_trains(mini_root, tmp_path):
+    if not (Path(mbcd_mmaction.__path__[0]) / '.mim').is_dir():
+        pytest.skip('the package on the path is not an installed one')
+    done = subprocess.run(
+        [sys.executable, '-m', 'mim', 'train', 'mbcd_mmaction',
+         str(ROOT / 'configs/mbcd/mini_d1.py'), '--gpus', '0', '--work-dir',
+         str(tmp_path), *small_training(mini_root)],
+        capture_output=True, text=True)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    assert (tmp_path / 'epoch_1.pth').is_file()
 
 
 def pins():
@@ -233,40 +305,3 @@ def test_ci_entry_runs_lint_and_tests():
     lines = script.read_text().splitlines()
     assert 'set -euo pipefail' in lines
     assert lines.index('make lint') < lines.index('make test')
-
-
-def models_of_the_index():
-    """Each model entry that model-index.yml leads to, and its collections."""
-    from mmengine.fileio import load
-    for name in load(str(ROOT / 'model-index.yml'))['Import']:
-        metafile = load(str(ROOT / name))
-        collections = {item['Name'] for item in metafile['Collections']}
-        for model in metafile['Models']:
-            yield model, collections
-
-
-def test_the_model_index_names_every_experiment_once():
-    models = [model for model, _ in models_of_the_index()]
-    assert sorted(model['Config'] for model in models) == sorted(
-        str(path.relative_to(ROOT)) for path in ROOT.glob('configs/*/*.py')
-        if path.parent.name != '_base_')
-    assert len({model['Name'] for model in models}) == len(models)
-
-
-@pytest.mark.parametrize(
-    'model, collections', models_of_the_index(),
-    ids=lambda item: item['Name'] if isinstance(item, dict) else '')
-def test_the_model_index_says_what_the_config_does(model, collections):
-    from mmengine.config import Config
-    cfg = Config.fromfile(ROOT / model['Config'], import_custom_modules=False)
-    assert model['In Collection'] in collections
-    for name in cfg.model.modalities:
-        assert name in model['Modality'].lower()
-    data = model['Metadata']
-    assert data['Epochs'] == cfg.train_cfg.max_epochs
-    assert data['Batch Size'] == cfg.train_dataloader.batch_size
-    for said, loader in ((data['Training Data'], cfg.train_dataloader),
-                         (model['Results'][0]['Dataset'],
-                          cfg.test_dataloader)):
-        assert said.split(', ')[1:] == loader.dataset.domains
-        assert ('mini' in said) == ('mini' in loader.dataset.data_root)

@@ -1,4 +1,5 @@
 """One modality's encoder: frozen trunk, trainable rest, pool, LayerNorm."""
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -9,8 +10,14 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from .pretrained import load_backbone, take_checkpoint
-from .stages import Features, build_stages
+from .pretrained import load_backbone
+from .stages import Features, WholeBackbone, build_stages
+from .weight_source import (
+    WeightSource,
+    only_source,
+    split_init_cfg,
+    take_sources,
+)
 
 __all__ = ['Branch']
 
@@ -37,13 +44,21 @@ class Branch(BaseModule):
         train_layer_norm (bool): Whether the LayerNorm's affine parameters
             train. Defaults to True.
         checkpoint (str, optional): Path or URL of the backbone's pretrained
-            weights; an ``init_cfg`` of type 'Pretrained', here or in
-            ``backbone``, says the same. Defaults to None: random weights.
-        adapt_stem (bool): Whether weights for another number of input
-            channels are accepted, see
+            weights, see
             :func:`~mbcd_mmaction.models.pretrained.load_backbone`. Defaults
-            to False.
-        init_cfg (dict, optional): As in mmengine's BaseModule.
+            to None: random weights.
+        adapt_stem (bool): Let weights of another number of input channels
+            (RGB for flow or sound) start the stem, as their mean over the
+            channels; see :func:`~mbcd_mmaction.models.pretrained.match_keys`
+            for the formula. Defaults to False: an error.
+        modality (str, optional): What this branch is called, for messages.
+        init_cfg (dict or list, optional): As in mmengine's BaseModule. An
+            entry of type 'Pretrained', here or in ``backbone``, and the
+            backbone's ``pretrained`` do what ``checkpoint`` does.
+
+    Raises:
+        ValueError: If ``trunk_norm`` is unknown, the backbone cannot be cut
+            there, or more than one file of weights is named.
     """
 
     def __init__(self,
@@ -54,9 +69,9 @@ class Branch(BaseModule):
                  train_layer_norm: bool = True,
                  checkpoint: str | None = None,
                  adapt_stem: bool = False,
-                 init_cfg: dict | None = None) -> None:
-        backbone, checkpoint, init_cfg = take_checkpoint(
-            backbone, checkpoint, init_cfg)
+                 modality: str | None = None,
+                 init_cfg: dict | list | None = None) -> None:
+        init_cfg, sources = split_init_cfg(init_cfg, 'init_cfg')
         super().__init__(init_cfg=init_cfg)
         if trunk_norm not in ('frozen', 'batch'):
             raise ValueError("trunk_norm must be 'frozen' or 'batch', got "
@@ -67,8 +82,13 @@ class Branch(BaseModule):
         self.norm = nn.LayerNorm(self.embed_dims)
         self.norm.requires_grad_(train_layer_norm)
         self.trunk_norm = trunk_norm
-        self.checkpoint = checkpoint
         self.adapt_stem = adapt_stem
+        self.modality = modality
+        if checkpoint is not None:
+            sources.insert(0, WeightSource(checkpoint, None, 'checkpoint'))
+        known = type(self.stages) is not WholeBackbone
+        self.source = only_source(
+            sources + take_sources(self.backbone, take_pretrained=known))
         # here and not in train(): DDP lists trainable parameters when it
         # wraps the model
         for module in self.trunk_modules:
@@ -99,16 +119,33 @@ class Branch(BaseModule):
         return self
 
     def init_weights(self) -> None:
-        """Initialise, then load the backbone's pretrained weights."""
+        """Initialise, then load the backbone's pretrained weights.
+
+        Raises:
+            FileNotFoundError: If the file is absent.
+            ValueError: If it does not fill the backbone.
+        """
         super().init_weights()
-        if self.checkpoint is not None:
-            load_backbone(self.backbone, self.checkpoint, self.adapt_stem)
+        name = type(self.backbone).__name__
+        if self.modality is not None:
+            name = f'{name} (branch {self.modality!r})'
+        if self.source is not None:
+            load_backbone(self.backbone, self.source.checkpoint,
+                          self.source.prefix, self.adapt_stem, name)
+        elif isinstance(getattr(self.backbone, 'pretrained', None), str):
+            print_log(
+                f'{name} loads {self.backbone.pretrained} by its own rules; '
+                'how much of it fits is not checked. `checkpoint` in the '
+                'branch is.', 'current', logging.WARNING)
         elif self.has_trunk:
             print_log(
-                f'RANDOM WEIGHTS in the frozen trunk of '
-                f'{type(self.backbone).__name__}: no `checkpoint` is '
-                'given. Fine for a trial, not for a result to publish.',
-                'current', 30)
+                f'RANDOM WEIGHTS in the frozen trunk of {name}: no '
+                '`checkpoint` is given. Fine for a trial, not for a result '
+                'to publish.', 'current', logging.WARNING)
+        else:
+            print_log(
+                f'random weights in {name}, all of which trains: no '
+                '`checkpoint` is given', 'current')
 
     def trunk(self, x: Tensor, passes: int = 1) -> Features:
         """The frozen half, without gradient.

@@ -1,91 +1,31 @@
 """Load a backbone's pretrained weights, completely or not at all."""
+import logging
+import os
 import pickle
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
 from urllib.error import URLError
+from urllib.parse import urlparse
 
 import torch
 from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
-__all__ = ['load_backbone', 'match_keys', 'take_checkpoint']
+__all__ = ['load_backbone', 'match_keys']
 
 # What published files put before the backbone's own names.
 PREFIXES = ('', 'backbone.', 'audnet.', 'module.', 'module.backbone.',
             'encoder.')
-InitCfg = dict | list | None
 STATE_KEYS = ('state_dict', 'model_state_dict', 'model')
-
-
-def take_checkpoint(
-        backbone: Mapping[str, Any],
-        checkpoint: str | None = None,
-        init_cfg: InitCfg = None
-) -> tuple[dict[str, Any], str | None, InitCfg]:
-    """The one source of a backbone's weights, however it was written.
-
-    MMAction2's 3D and audio backbones pass over an ``init_cfg`` of type
-    'Pretrained' without a word (they override ``init_weights``), and their
-    ``pretrained`` loads nothing of a recognizer's file. Here the first means
-    what it says, and the second is an error.
-
-    Args:
-        backbone (Mapping): Config of a backbone.
-        checkpoint (str, optional): The branch's ``checkpoint``.
-        init_cfg (dict or list[dict], optional): The branch's own.
-
-    Returns:
-        tuple: ``backbone`` without 'Pretrained', the path or URL (None for
-        random weights), and ``init_cfg`` without 'Pretrained'.
-
-    Raises:
-        ValueError: Two sources, or ``pretrained`` in the config.
-    """
-    config = dict(backbone)
-    config['init_cfg'], inner = _without_pretrained(config.get('init_cfg'))
-    init_cfg, outer = _without_pretrained(init_cfg)
-    if config['init_cfg'] is None:
-        del config['init_cfg']
-    for place in _pretrained_places(config):
-        raise ValueError(
-            f'{place} would load nothing of the file of a recognizer and '
-            "not say so: give it as the branch's `checkpoint=...` and set "
-            f'{place.partition("=")[0]}=None')
-    sources = [*inner, *outer,
-               *([checkpoint] if checkpoint is not None else [])]
-    if len(sources) > 1:
-        raise ValueError(
-            f'expected one source of the weights of {config.get("type")}, '
-            f'got {sources}: give `checkpoint` or a Pretrained init_cfg')
-    return config, sources[0] if sources else None, init_cfg
-
-
-def _without_pretrained(init_cfg: InitCfg) -> tuple[InitCfg, list[str]]:
-    """The other initialisers, and the files of those that load one."""
-    items = init_cfg if isinstance(init_cfg, (list, tuple)) else (
-        [init_cfg] if init_cfg else [])
-    files = [item['checkpoint'] for item in items
-             if item.get('type') == 'Pretrained']
-    others = [item for item in items if item.get('type') != 'Pretrained']
-    return (others or None) if files else init_cfg, files
-
-
-def _pretrained_places(config: Mapping[str, Any]) -> list[str]:
-    """Where a backbone's config, or a pathway's in it, sets pretrained."""
-    places = []
-    for name in ('', 'slow_pathway', 'fast_pathway'):
-        part = config.get(name) if name else config
-        if isinstance(part, Mapping) and part.get('pretrained') is not None:
-            lead = f'{name}.' if name else ''
-            places.append(f'{lead}pretrained={part["pretrained"]!r}')
-    return places
+NAMES_SHOWN = 8
 
 
 def load_backbone(backbone: nn.Module,
                   checkpoint: str,
-                  adapt_stem: bool = False) -> None:
+                  prefix: str | None = None,
+                  adapt_stem: bool = False,
+                  owner: str | None = None) -> None:
     """Fill every tensor of a backbone from a checkpoint file.
 
     The prefix is found by rule, and torchvision's ResNet names (VGGSound's
@@ -94,71 +34,121 @@ def load_backbone(backbone: nn.Module,
 
     Args:
         backbone (nn.Module): Overwritten.
-        checkpoint (str): Local path or URL, read by MMEngine's loader.
-        adapt_stem (bool): Whether a first convolution for another number of
-            input channels is averaged over them and repeated: w'_c = mean
-            over j of w_j for each own channel c (Wang et al., "Temporal
-            Segment Networks", ECCV 2016, cross modality pre-training). So
-            flow and sound may start from RGB weights. Defaults to False: an
-            error.
+        checkpoint (str): Local path or URL, read by MMEngine's loader (which
+            downloads a URL once, into torch's cache).
+        prefix (str, optional): What stands before the backbone's names, if
+            the rule does not find it, e.g. 'branches.flow'.
+        adapt_stem (bool): Take a stem of other input channels, see
+            :func:`match_keys`. Defaults to False.
+        owner (str, optional): Whose weights they are, for messages. Defaults
+            to the backbone's class.
 
     Raises:
         FileNotFoundError: If a local file is absent, or a URL out of reach.
-        ValueError: If a tensor of the backbone has no match, or one of
-            another shape; nothing is overwritten then.
+        ValueError: If the file cannot be read safely, or a tensor of the
+            backbone has no match in it, or one of another shape; nothing is
+            overwritten then.
     """
+    owner = owner or type(backbone).__name__
+    content = _read(checkpoint, owner)
+    trained = {
+        _part_of(name)
+        for name, param in backbone.named_parameters() if param.requires_grad
+    }
     try:
-        content = CheckpointLoader.load_checkpoint(checkpoint, 'cpu')
-    except (FileNotFoundError, URLError) as error:
-        raise FileNotFoundError(
-            f'no weights at {checkpoint!r} ({error}): expected the '
-            f'checkpoint of {type(backbone).__name__}; '
-            'docs/data_preparation.md tells where to get it, and '
-            '`checkpoint=None` in the branch trains from random weights'
-        ) from error
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            f'{checkpoint}: refused {_refused(error)}, which weights do not '
-            'need and which may run code. If the file is trusted, keep its '
-            "tensors alone: torch.save(torch.load(FILE, weights_only=False)"
-            "['state_dict'], NEW_FILE)") from error
-    try:
-        matched = match_keys(_state_of(content), backbone.state_dict(),
-                             adapt_stem)
+        state = _state_of(content)
+        matched = match_keys(state, backbone.state_dict(), prefix, adapt_stem,
+                             trained)
     except ValueError as error:
-        raise ValueError(f'{checkpoint} does not fit '
-                         f'{type(backbone).__name__}: {error}') from error
+        raise ValueError(f'{checkpoint} does not fit {owner}: {error}'
+                         ) from error
     backbone.load_state_dict(matched, strict=False)
-    print_log(f'loaded {len(matched)} tensors of {type(backbone).__name__} '
-              f'from {checkpoint}', 'current')
+    print_log(f'loaded {len(matched)} tensors of {owner} from {checkpoint}',
+              'current')
+    as_published = {id(value) for value in state.values()}
+    for name, value in matched.items():
+        if id(value) not in as_published:
+            _tell_adapted(owner, name, _part_of(name) in trained)
 
 
-def _refused(error: Exception) -> str:
-    """What torch.load found in a file and would not call."""
-    found = re.search(r'GLOBAL ([\w.]+) was', str(error))
-    return found.group(1) if found else f'its content ({error})'
+def _tell_adapted(owner: str, name: str, trained: bool) -> None:
+    """Say that a stem is not the file's own; loud if it stays so."""
+    text = (f"{owner}: {name} is the mean of the file's over its input "
+            'channels')
+    if trained:
+        print_log(text, 'current')
+    else:
+        print_log(
+            f'{text}, and frozen: it will not learn its new input. '
+            'trunk_stages=-1 trains the whole backbone', 'current',
+            logging.WARNING)
+
+
+def _read(checkpoint: str, owner: str) -> object:
+    """The file's content, through MMEngine's loader."""
+    try:
+        return CheckpointLoader.load_checkpoint(checkpoint, 'cpu')
+    except (FileNotFoundError, URLError, ConnectionError,
+            TimeoutError) as error:
+        place = ('' if '://' in checkpoint else
+                 f', looked for at {os.path.abspath(checkpoint)}')
+        raise FileNotFoundError(
+            f'no weights at {checkpoint!r}{place} ({error}): expected the '
+            f'checkpoint of {owner}; docs/data_preparation.md, "Pretrained '
+            'weights", tells where to get it, and `checkpoint=None` in the '
+            'branch trains from random weights') from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError,
+            UnicodeDecodeError) as error:
+        refused = re.search(r'GLOBAL (\S+)', str(error))
+        if refused:  # from None: torch's own text advises to trust the file
+            raise ValueError(
+                f'{checkpoint} holds {refused[1]}, which could run code and '
+                'is refused: expected tensors, numbers and plain containers. '
+                'Where the file is trusted, open it with the software that '
+                'wrote it and save its state dict alone') from None
+        cached = checkpoint
+        if '://' in checkpoint:
+            cached = os.path.join(
+                torch.hub.get_dir(), 'checkpoints',
+                os.path.basename(urlparse(checkpoint).path))
+        raise ValueError(
+            f'{checkpoint} is no checkpoint, or was cut off '
+            f'({type(error).__name__}): expected the weights of {owner}; '
+            f'remove {cached} and get it anew') from error
 
 
 def _state_of(content: object) -> dict[str, Tensor]:
     """The tensors by name, out of what wraps them in a file."""
-    if not isinstance(content, dict):
+    if not isinstance(content, Mapping):
         raise ValueError('expected a dict of tensors, got '
                          f'{type(content).__name__}')
     for key in STATE_KEYS:
-        if isinstance(content.get(key), dict):
-            return content[key]
-    return content
+        if isinstance(content.get(key), Mapping):
+            content = content[key]
+            break
+    return {name: value for name, value in content.items()
+            if isinstance(name, str) and isinstance(value, Tensor)}
 
 
-def match_keys(state: dict[str, Tensor],
-               expected: dict[str, Tensor],
-               adapt_stem: bool = False) -> dict[str, Tensor]:
+def match_keys(state: Mapping[str, Tensor],
+               expected: Mapping[str, Tensor],
+               prefix: str | None = None,
+               adapt_stem: bool = False,
+               trained: Collection[str] | None = None) -> dict[str, Tensor]:
     """Rename a checkpoint's tensors to a backbone's names.
 
     Args:
-        state (dict): Name to tensor, as published.
-        expected (dict): The backbone's own state dict.
-        adapt_stem (bool): See :func:`load_backbone`. Defaults to False.
+        state (Mapping): Name to tensor, as published.
+        expected (Mapping): The backbone's own state dict.
+        prefix (str, optional): What stands before the names, where known.
+        adapt_stem (bool): Let a first convolution W (out, C, ...) of the
+            file serve one of C' input channels, as RGB weights for flow or
+            sound: each of the C' channels gets the mean of W over its C,
+            W'[o, c'] = 1/C sum_c W[o, c], the cross-modality initialisation
+            of Wang et al., Temporal Segment Networks, 2016. No-op where the
+            channels agree. Defaults to False.
+        trained (Collection[str], optional): Parts of the backbone (stem,
+            stages) that train; the error's list then marks the rest frozen.
 
     Returns:
         dict: The tensors of ``expected``'s names (BatchNorm's batch counter
@@ -168,39 +158,22 @@ def match_keys(state: dict[str, Tensor],
         ValueError: If tensors are missing, have another shape or belong to
             a larger network.
     """
-    candidates = []
-    for prefix in PREFIXES:
-        stripped = {
-            name[len(prefix):]: value
-            for name, value in state.items() if name.startswith(prefix)
-        }
-        candidates.append(stripped)
-        candidates.append({
-            _torchvision_to_host(name): value
-            for name, value in stripped.items()
-        })
-    best = max(candidates, key=lambda names: len(expected.keys() & names))
+    best = _best_names(state, expected, prefix)
     needed = [n for n in expected if not n.endswith('num_batches_tracked')]
     missing = [name for name in needed if name not in best]
     if missing:
         raise ValueError(
-            f'the file lacks {len(missing)} of {len(needed)} tensors: '
-            f'{_listed(missing)}; it has {list(state)[:5]} ...')
-    if adapt_stem:
-        best = {name: _adapted(value, expected[name]) if name in expected
-                else value for name, value in best.items()}
-    wrong = [
-        f'{name}: file {tuple(best[name].shape)}, model '
-        f'{tuple(value.shape)}' for name, value in expected.items()
-        if name in best and best[name].shape != value.shape
-    ]
-    if wrong:
-        raise ValueError(
-            'tensors of another shape in the file: ' + '; '.join(wrong[:5]) +
-            ('. Only the input channels of the first convolution differ: '
-             'adapt_stem=True in the branch averages and repeats them'
-             if len(wrong) == 1 and not adapt_stem and _is_stem(
-                 *_shapes_of(best, expected)) else ''))
+            f'the file lacks {len(missing)} of {len(needed)} tensors:'
+            + _list_by_part(missing, needed, trained)
+            + f'\nit has {list(state)[:5]} ...'
+            + (f' and was searched for the prefix {prefix!r}' if prefix
+               else ''))
+    wrong = [name for name, value in expected.items()
+             if name in best and best[name].shape != value.shape]
+    stems = [name for name in wrong if _is_stem(name, best[name],
+                                                expected[name])]
+    if wrong and not (adapt_stem and stems == wrong):
+        raise ValueError(_say_shapes(wrong, best, expected, stems == wrong))
     # a deeper network of the same width holds all of a shallower one's
     parts = {name.partition('.')[0] for name in expected}
     surplus = [name for name in best
@@ -208,41 +181,29 @@ def match_keys(state: dict[str, Tensor],
     if surplus:
         raise ValueError(f'the file has {len(surplus)} tensors more, for '
                          f'example {surplus[:5]}: a deeper network?')
-    return {name: best[name] for name in expected if name in best}
+    matched = {name: best[name] for name in expected if name in best}
+    for name in stems:
+        matched[name] = matched[name].mean(
+            1, keepdim=True).expand_as(expected[name])
+    return matched
 
 
-def _listed(missing: list[str]) -> str:
-    """All missing tensors, those of one stage together."""
-    groups: dict[str, list[str]] = {}
-    for name in missing:
-        stage = re.match(r'((?:\w+_path\.)?\w+)', name).group(1)
-        groups.setdefault(stage, []).append(name)
-    return '; '.join(
-        f'{len(names)} of {stage} ({", ".join(map(repr, names[:5]))}'
-        f'{", ..." if len(names) > 5 else ""})'
-        for stage, names in groups.items())
-
-
-def _shapes_of(state: dict[str, Tensor],
-               expected: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """The first pair of tensors, file's and own, that differ in shape."""
-    return next((state[name], value) for name, value in expected.items()
-                if name in state and state[name].shape != value.shape)
-
-
-def _is_stem(value: Tensor, own: Tensor) -> bool:
-    """Whether two weights differ in their input channels alone."""
-    return (value.ndim == own.ndim and value.ndim > 2
-            and value.shape[0] == own.shape[0]
-            and value.shape[2:] == own.shape[2:])
-
-
-def _adapted(value: Tensor, own: Tensor) -> Tensor:
-    """A stem's weights for the model's own number of input channels."""
-    if value.shape == own.shape or not _is_stem(value, own):
-        return value
-    mean = value.mean(1, keepdim=True)
-    return torch.cat([mean] * own.shape[1], 1)
+def _best_names(state: Mapping[str, Tensor], expected: Mapping[str, Tensor],
+                prefix: str | None) -> dict[str, Tensor]:
+    """The file's tensors by the renaming that meets most of the names."""
+    given = '' if not prefix else prefix.removesuffix('.') + '.'
+    candidates = []
+    for lead in (given + known for known in PREFIXES):
+        stripped = {
+            name[len(lead):]: value
+            for name, value in state.items() if name.startswith(lead)
+        }
+        candidates.append(stripped)
+        candidates.append({
+            _torchvision_to_host(name): value
+            for name, value in stripped.items()
+        })
+    return max(candidates, key=lambda names: len(expected.keys() & names))
 
 
 def _torchvision_to_host(name: str) -> str:
@@ -252,3 +213,51 @@ def _torchvision_to_host(name: str) -> str:
                   name)
     name = name.replace('downsample.0.', 'downsample.conv.')
     return name.replace('downsample.1.', 'downsample.bn.')
+
+
+def _part_of(name: str) -> str:
+    """slow_path.layer4.0.conv1.conv.weight -> slow_path.layer4."""
+    found = re.match(r'(.*?\b(?:layer\d+|conv1)(?:_lateral)?)\.', name)
+    return found[1] if found else name.partition('.')[0]
+
+
+def _list_by_part(missing: list[str], needed: list[str],
+                  trained: Collection[str] | None) -> str:
+    """One line for each stem or stage that lacks tensors."""
+    text = ''
+    for part in dict.fromkeys(map(_part_of, missing)):
+        lost = [name for name in missing if _part_of(name) == part]
+        total = sum(_part_of(name) == part for name in needed)
+        role = ''
+        if trained is not None:
+            role = ' (trained)' if part in trained else ' (frozen)'
+        text += f'\n  {part}{role}, {len(lost)} of {total}: '
+        text += ', '.join(lost[:NAMES_SHOWN])
+        if len(lost) > NAMES_SHOWN:
+            text += f' and {len(lost) - NAMES_SHOWN} more'
+    return text
+
+
+def _is_stem(name: str, found: Tensor, wanted: Tensor) -> bool:
+    """Whether a convolution on the input differs in its channels alone."""
+    ours, theirs = list(wanted.shape), list(found.shape)
+    return ('layer' not in _part_of(name) and len(ours) == len(theirs) > 2
+            and ours[:1] + ours[2:] == theirs[:1] + theirs[2:])
+
+
+def _say_shapes(wrong: list[str], found: Mapping[str, Tensor],
+                wanted: Mapping[str, Tensor], only_stems: bool) -> str:
+    """What differs, and what can be done about it."""
+    text = '; '.join(f'{name}: file {tuple(found[name].shape)}, model '
+                     f'{tuple(wanted[name].shape)}' for name in wrong[:5])
+    text = f'{len(wrong)} tensors of another shape in the file: {text}'
+    if only_stems:
+        return text + (
+            '. Only the input channels differ: expected weights of this '
+            "modality; adapt_stem=True in the branch averages the file's "
+            'over its channels instead')
+    if any(found[name].ndim == 4 and wanted[name].ndim == 5
+           for name in wrong):
+        return text + ('. The file is of a 2D network: expected one of this '
+                       '3D network, as nothing is inflated here')
+    return text

@@ -23,6 +23,7 @@ from .views import (
     of_modalities,
     repeat_views,
 )
+from .weight_source import refuse_files
 
 __all__ = ['MultiModalRecognizer']
 
@@ -59,7 +60,8 @@ class MultiModalRecognizer(BaseModel):
         test_modalities (Sequence[str], optional): The subset that predicts;
             the others are masked. Defaults to None: all.
         data_preprocessor (dict, optional): MultiModalDataPreprocessor.
-        init_cfg (dict, optional): As in mmengine's BaseModule.
+        init_cfg (dict, optional): As in mmengine's BaseModule, without
+            files: a branch's weights are its ``checkpoint``.
     """
 
     def __init__(self,
@@ -77,6 +79,7 @@ class MultiModalRecognizer(BaseModel):
                  test_modalities: Sequence[str] | None = None,
                  data_preprocessor: dict | None = None,
                  init_cfg: dict | None = None) -> None:
+        refuse_files(init_cfg)
         super().__init__(data_preprocessor, init_cfg)
         self.modalities = check_modalities(modalities, branches)
         self.num_classes = num_classes
@@ -87,7 +90,7 @@ class MultiModalRecognizer(BaseModel):
         defaults = dict(
             trunk_norm=trunk_norm, train_layer_norm=train_layer_norm)
         self.branches = ModuleDict({
-            m: Branch(**{**defaults, **branches[m]})
+            m: Branch(**{**defaults, 'modality': m, **branches[m]})
             for m in self.modalities
         })
         head = dict(type='MLPHead', num_classes=num_classes)

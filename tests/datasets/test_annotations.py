@@ -5,15 +5,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import real_annotations
 import tiny_media
 
 from mbcd_mmaction.datasets import read_annotations
 from mbcd_mmaction.datasets.annotations import seconds
 
-FOLDER = Path(
-    os.environ.get('MBCD_ANNOTATIONS')
-    or Path(__file__).parents[3] / 'shared' / 'data' / 'annotations',
-    'MM-SADA_Domain_Adaptation_Splits')
 COUNTS = {
     'D1_train': [421, 383, 231, 128, 223, 71, 42, 44],
     'D1_test': [124, 104, 52, 34, 66, 13, 20, 22],
@@ -34,14 +31,11 @@ class Runs:
         return self.call
 
 
-@pytest.mark.skipif(
-    not FOLDER.is_dir(),
-    reason=f'the real annotation files are not at {FOLDER}; set '
-    'MBCD_ANNOTATIONS to the folder that holds their folder')
+@real_annotations.needs(real_annotations.EPIC)
 @pytest.mark.parametrize('name', COUNTS)
 def test_class_counts_of_the_real_files(name):
     pytest.importorskip('pandas')
-    rows = read_annotations(str(FOLDER / f'{name}.pkl'))
+    rows = read_annotations(str(real_annotations.EPIC / f'{name}.pkl'))
     counts = Counter(row['verb_class'] for row in rows)
     assert [counts[label] for label in range(8)] == COUNTS[name]
     assert len(rows) == sum(COUNTS[name])
@@ -166,11 +160,11 @@ def test_bad_files(tmp_path, table):
     lacking.write_text('video_id,verb_class\nP01_01,2\n')
     with pytest.raises(ValueError, match="row 0 lacks .*'start_timestamp'"):
         read_annotations(str(lacking))
-    cafe = tmp_path / 'cafe.csv'
-    cafe.write_bytes(b'video_id,narration\nP01_01,caf\xe9\n')
-    with pytest.raises(ValueError, match=f'{cafe}, line 2: expected UTF-8, '
-                       'got the byte 0xe9 at position 29'):
-        read_annotations(str(cafe))
+    latin = tmp_path / 'latin.csv'
+    latin.write_bytes(b'video_id,narration\nP01_01,\xe9clair\n')
+    with pytest.raises(ValueError, match=f'{latin}, line 2: expected UTF-8, '
+                       'got the byte 0xe9 at position 26'):
+        read_annotations(str(latin))
     cut = tmp_path / 'cut.csv'
     cut.write_text('video_id,narration\nP01_01,"take a cup\nP01_01,put\n')
     with pytest.raises(ValueError, match=f'{cut}, line 2: no CSV'):

@@ -55,8 +55,8 @@ def test_the_check_of_hac(tmp_path, capsys):
     assert lines == ['human 4 2', 'animal 4 2', 'cartoon 4 2']
 
 
-def datasets_of(command, monkeypatch):
-    """What a tool would build its datasets from, by loader."""
+def merged(command, monkeypatch):
+    """The config that a tool would run."""
     _, tool, *options = shlex.split(command)
     spec = importlib.util.spec_from_file_location('tool', ROOT / tool)
     module = importlib.util.module_from_spec(spec)
@@ -66,13 +66,18 @@ def datasets_of(command, monkeypatch):
     args = module.parse_args()
     merge = dict(train=cli.merge_train_args,
                  test=cli.merge_test_args)[Path(tool).stem]
-    cfg = merge(Config.fromfile(args.config), args)
+    return merge(Config.fromfile(args.config), args)
+
+
+def datasets_of(command, monkeypatch):
+    """What a tool would build its datasets from, by loader."""
+    cfg = merged(command, monkeypatch)
     return {split: dict(cfg[f'{split}_dataloader'].dataset, pipeline=[])
             for split in ('train', 'val', 'test')}
 
 
 def test_a_set_in_another_place(tmp_path, monkeypatch):
-    command, = [c for c in COMMANDS if 'tools/train.py' in c]
+    command, = [c for c in COMMANDS if '/path/to/set' in c]
     assert command.count('/path/to/set') == 3
     tiny_sets.write_epic_frames(tmp_path, ('D1', 'D2', 'D3'),
                                 ('train', 'test'), clips=1, frames=2)
@@ -126,7 +131,16 @@ def test_the_check_of_a_whole_set(tmp_path):
 def test_every_block_of_code_is_run():
     assert len(CODE) == 2
     assert [re.search(r'\w+\.py', command).group() for command in COMMANDS
-            ] == ['check.py', 'train.py', 'test.py']
+            ] == ['check.py', 'train.py', 'test.py', 'train.py']
+
+
+def test_a_weight_file_in_another_place(monkeypatch):
+    command, = [c for c in COMMANDS if '/path/to/slowfast.pth' in c]
+    cfg = merged(command, monkeypatch)
+    assert cfg.model.branches.video.checkpoint == '/path/to/slowfast.pth'
+    default = Config.fromfile(ROOT / 'configs/mbcd/epic_d1.py')
+    for name in ('flow', 'audio'):
+        assert cfg.model.branches[name] == default.model.branches[name]
 
 
 def test_commands_name_files_that_exist():

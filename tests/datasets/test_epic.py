@@ -3,6 +3,7 @@ import shutil
 
 import numpy as np
 import pytest
+import real_annotations
 import tiny_media
 import tiny_sets
 
@@ -367,3 +368,23 @@ def test_clips_that_are_annotated_twice_have_two_names(layout):
                                   'train')
     names = [dataset.get_data_info(n)['clip_id'] for n in (0, 1)]
     assert names == ['D2_P01_01_0_60_0', 'D2_P01_01_0_60_0#2']
+
+
+@real_annotations.needs(real_annotations.EPIC)
+def test_names_and_lengths_of_the_real_clips(tmp_path):
+    pytest.importorskip('pandas')
+    (tmp_path / ANNOTATION_FOLDER).symlink_to(real_annotations.EPIC)
+    records = []
+    for split in ('train', 'test'):
+        for domain in ('D1', 'D2', 'D3'):
+            (tmp_path / 'rgb' / split / domain).mkdir(parents=True)
+        dataset = EpicKitchensDataset(
+            str(tmp_path), ['D1', 'D2', 'D3'], split, ['video', 'audio'])
+        records += [dataset.get_data_info(n) for n in range(len(dataset))]
+    names = [record['clip_id'] for record in records]
+    assert len(set(names)) == len(names) == 10094
+    # One stretch is annotated twice with one verb.
+    assert [name for name in names if '#' in name] == [
+        'D3_P22_08_17280_17853_4#2']
+    assert min(record['sources']['video']['total_frames']
+               for record in records) == 30

@@ -1,9 +1,9 @@
 """HAC: both layouts, its protocol and its traps."""
 import os
 from collections import Counter
-from pathlib import Path
 
 import pytest
+import real_annotations
 import tiny_sets
 from mmaction.registry import DATASETS
 
@@ -11,13 +11,7 @@ from mbcd_mmaction.datasets import HACDataset
 from mbcd_mmaction.datasets.hac import read_rows
 
 DOMAINS = ('human', 'animal', 'cartoon')
-REAL = Path(
-    os.environ.get('MBCD_ANNOTATIONS')
-    or Path(__file__).parents[3] / 'shared' / 'data' / 'annotations')
-needs_real = pytest.mark.skipif(
-    not (REAL / 'HAC_Splits').is_dir(),
-    reason=f'the real annotation files are not at {REAL}; set '
-    'MBCD_ANNOTATIONS to the folder that holds their folder')
+needs_real = real_annotations.needs(real_annotations.HAC)
 # Clips of each class in train and test.
 COUNTS = {
     'human': ([159, 158, 160, 158, 158, 158, 160],
@@ -46,7 +40,7 @@ def folders(tmp_path):
 @pytest.fixture
 def real(tmp_path):
     """The real annotation files beside empty folders."""
-    (tmp_path / 'HAC_Splits').symlink_to(REAL / 'HAC_Splits')
+    (tmp_path / 'HAC_Splits').symlink_to(real_annotations.HAC)
     for domain in DOMAINS:
         for kind in ('videos', 'flow', 'audio'):
             (tmp_path / domain / kind).mkdir(parents=True)

@@ -180,8 +180,8 @@ def test_the_same_clip_in_two_rows(manifest):
 
 
 def test_no_two_clips_have_one_name(manifest):
-    rows = [dict(video='c', domain='a_b'), dict(video='b_c', domain='a'),
-            dict(video='c#2', domain='a_b'), dict(video='c', domain='a_b')]
+    rows = [dict(video='c#2', domain='a_b'), dict(video='c', domain='a_b'),
+            dict(video='b_c', domain='a'), dict(video='c', domain='a_b')]
     found = listed(manifest(*rows), domains=['a', 'a_b'])
     assert len({record['clip_id'] for record in found}) == 4
 
