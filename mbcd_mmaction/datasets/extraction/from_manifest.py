@@ -6,31 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..derived import audio_path, flow_paths
-from ..manifest_file import read_manifest
+from ..derived import audio_path, flow_paths, places
+from ..manifest_file import read_manifest, segment_of
 from .flow import BOUND, STEPS, flow_method, write_flow
 from .jobs import Job, Report, run_jobs
 from .outputs import publish, temporary_names, withdraw
 from .sound import write_sound_track
-
-
-def places(manifest: str, data_root: str | None = None,
-           cache: str | None = None) -> tuple[str, str]:
-    """Absolute data root and cache of a manifest, given or by default.
-
-    Args:
-        manifest (str): The manifest file.
-        data_root (str, optional): Folder to which its paths are relative.
-            Defaults to None: the manifest's own.
-        cache (str, optional): Where derived files go. Defaults to None:
-            ``<data_root>/derived``.
-
-    Returns:
-        tuple[str, str]: ``data_root`` and ``cache``.
-    """
-    root = os.path.abspath(data_root or os.path.dirname(
-        os.path.abspath(manifest)))
-    return root, os.path.abspath(cache or os.path.join(root, 'derived'))
 
 
 def extract_flow(manifest: str,
@@ -74,7 +55,7 @@ def extract_flow(manifest: str,
     for row in read_manifest(manifest, data_root=root):
         if row['flow_x'] is not None:
             continue
-        segment = _segment(row)
+        segment = segment_of(row)
         outputs = flow_paths(cache, root, row['video'], segment)
         # One clip may stand in several rows, with several labels.
         jobs[outputs] = Job(
@@ -123,13 +104,6 @@ def extract_audio(manifest: str,
                 dict(video=video, silence_ok=silence_ok))
     return run_jobs(write_sound_track, list(jobs.values()),
                     Path(cache, 'audio'), **options)
-
-
-def _segment(row: dict[str, Any]) -> tuple[float, float | None] | None:
-    """Start and stop of a row's clip in its video, None for all of it."""
-    if row['start'] is None and row['stop'] is None:
-        return None
-    return row['start'] or 0.0, row['stop']
 
 
 def _name(root: str, video: str, segment: tuple | None) -> str:
