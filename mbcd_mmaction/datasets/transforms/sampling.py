@@ -19,10 +19,13 @@ class Timeline:
             which each window begins.
         lengths (np.ndarray): (S,) float64, seconds; a window may reach
             beyond the clip's end.
+        first (float): Second at which the clip's first frame is shown: a
+            part of a video may begin between two frames.
         duration (float): Seconds after which the clip begins anew.
     """
     starts: np.ndarray
     lengths: np.ndarray
+    first: float
     duration: float
 
     def times(self, count: int, loop: bool = True) -> np.ndarray:
@@ -34,16 +37,17 @@ class Timeline:
                 frame numbers do, or stay at its end.
 
         Returns:
-            np.ndarray: (S, count) float64, seconds in [0, duration].
+            np.ndarray: (S, count) float64, seconds in
+            [first, first + duration].
         """
         steps = np.arange(count) / count
         points = self.starts[:, None] + self.lengths[:, None] * steps
-        if not loop:
-            return np.minimum(points, self.duration)
-        # A point that rounding puts just before the end is the start.
-        points = np.mod(points, self.duration)
-        points[points > self.duration - _TICK / 2] = 0
-        return points
+        points -= self.first
+        if loop:
+            points = np.mod(points, self.duration)
+            # What rounding puts just before the end is the start.
+            points[points > self.duration - _TICK / 2] = 0
+        return self.first + np.minimum(points, self.duration)
 
 
 @TRANSFORMS.register_module()
@@ -109,7 +113,8 @@ class SampleWindow(SampleFrames):
         return Timeline(
             starts=times[first],
             lengths=np.where(reach < len(times), inside, self.clip_len * step),
-            duration=times[-1] + period)
+            first=times[0],
+            duration=times[-1] - times[0] + period)
 
     def _follow(self, results: dict[str, Any], timeline: Timeline,
                 times: np.ndarray) -> dict[str, Any]:
