@@ -23,6 +23,7 @@ from mbcd_mmaction.datasets.extraction.from_manifest import (
     extract_audio,
     extract_flow,
 )
+from mbcd_mmaction.datasets.transforms import audio
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools/data/check.py'
@@ -213,6 +214,19 @@ def test_silent_track_of_a_video(root):
     assert kinds(result) == {'rate', 'silent'}
     finding, = [item for item in result.findings if item.kind == 'silent']
     assert 'run_train' in finding.where
+
+
+def test_sound_of_another_kind_is_said_once_a_pipeline(root, monkeypatch):
+    """Not for each clip: 44.1 kHz and stereo are what cameras write."""
+    shutil.rmtree(root / 'derived/audio')
+    said = []
+    monkeypatch.setattr(audio, 'print_log',
+                        lambda text, **_: said.append(text))
+    result = check(config(root), decode=True, workers=1)
+    assert result.findings == [] and result.num_clips == 10
+    assert sum('2 channels' in text for text in said) == 3
+    assert sum('44100 Hz' in text for text in said) == 3
+    assert len(said) == 6
 
 
 def test_labels(root):
