@@ -11,6 +11,7 @@ import own_videos
 import pytest
 import soundfile
 import tiny_media
+import tiny_sets
 from mmengine.config import Config
 
 from mbcd_mmaction.apis.check_data import check, format_report
@@ -45,7 +46,7 @@ def good(tmp_path_factory):
                     own_videos.tone(1.2, 300 + 100 * c), rate=25)
                 rows.append(dict(video=name, start='', stop='', label=label,
                                  domain=domain, split=split, audio=''))
-    manifest = own_videos.write_manifest(root / 'm.csv', rows)
+    manifest = tiny_sets.write_manifest(root / 'm.csv', rows)
     for extract in (extract_flow, extract_audio):
         options = dict(short_side=64) if extract is extract_flow else {}
         report = extract(str(manifest), workers=1, progress=False, **options)
@@ -74,7 +75,7 @@ def edit(root, change):
     """Rewrite the manifest through a function of its rows."""
     with open(root / 'm.csv', newline='') as file:
         rows = list(csv.DictReader(file))
-    own_videos.write_manifest(root / 'm.csv', change(rows) or rows)
+    tiny_sets.write_manifest(root / 'm.csv', change(rows) or rows)
 
 
 def kinds(result):

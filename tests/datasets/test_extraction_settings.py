@@ -3,6 +3,7 @@ import json
 
 import own_videos
 import pytest
+import tiny_sets
 
 from mbcd_mmaction.datasets.extraction import from_manifest
 from mbcd_mmaction.datasets.extraction.from_manifest import extract_flow
@@ -18,7 +19,7 @@ def extract(tmp_path):
     for name in 'ab':
         own_videos.write_movie(tmp_path / f'{name}.mp4',
                                own_videos.moving(FRAMES, 1))
-        own_videos.write_manifest(tmp_path / f'{name}.csv', [
+        tiny_sets.write_manifest(tmp_path / f'{name}.csv', [
             dict(video=f'{name}.mp4', label=0, domain='d')])
 
     def run(name, **options):
