@@ -386,6 +386,29 @@ def test_folders_of_frames(tmp_path):
                       ('frame_{:010d}.jpg', ))).problem == 'zero length'
 
 
+@pytest.mark.parametrize('name, codec, says', [
+    ('a.mkv', 'aac', 'its header says 4.0'),
+    ('a.flv', 'aac', 'its header says 4.0'),
+    ('a.avi', 'mp3', 'its header lists 100 frames')])
+def test_other_containers_that_are_cut_off(tmp_path, name, codec, says):
+    """What is left of them can be read, as if it were all."""
+    path = tmp_path / name
+    own_videos.write_movie(path, own_videos.moving(100, 1),
+                           own_videos.tone(4), audio_codec=codec)
+    assert probe(Task('video', str(path))).num_frames == 100
+    cut(path)
+    media = probe(Task('video', str(path)))
+    assert media.problem == 'unreadable' and says in media.reason
+
+
+def test_sound_that_goes_on_is_no_cut(tmp_path):
+    path = tmp_path / 'a.mkv'
+    own_videos.write_movie(path, own_videos.moving(25, 1),
+                           own_videos.tone(4))
+    media = probe(Task('video', str(path)))
+    assert not media.problem and media.num_frames == 25
+
+
 def test_short_silence_in_sound_is_no_silence(tmp_path):
     """One click in a minute is sound; only its own segment has it."""
     wave = np.zeros(16000 * 60)
