@@ -12,20 +12,20 @@ _TICK = 1e-3
 
 @dataclass(frozen=True)
 class Timeline:
-    """The windows of one sample on its clip's clock.
+    """The windows of one sample, in time since the clip's first frame.
+
+    A part of a video may begin between two frames, or where none is shown for
+    a while; each modality's first frame belongs to the others' all the same.
 
     Attributes:
-        starts (np.ndarray): (S,) float64, seconds since the clip's start at
-            which each window begins.
+        starts (np.ndarray): (S,) float64, seconds at which each window
+            begins.
         lengths (np.ndarray): (S,) float64, seconds; a window may reach
             beyond the clip's end.
-        first (float): Second at which the clip's first frame is shown: a
-            part of a video may begin between two frames.
         duration (float): Seconds after which the clip begins anew.
     """
     starts: np.ndarray
     lengths: np.ndarray
-    first: float
     duration: float
 
     def times(self, count: int, loop: bool = True) -> np.ndarray:
@@ -37,17 +37,16 @@ class Timeline:
                 frame numbers do, or stay at its end.
 
         Returns:
-            np.ndarray: (S, count) float64, seconds in
-            [first, first + duration].
+            np.ndarray: (S, count) float64, seconds in [0, duration].
         """
         steps = np.arange(count) / count
         points = self.starts[:, None] + self.lengths[:, None] * steps
-        points -= self.first
-        if loop:
-            points = np.mod(points, self.duration)
-            # What rounding puts just before the end is the start.
-            points[points > self.duration - _TICK / 2] = 0
-        return self.first + np.minimum(points, self.duration)
+        if not loop:
+            return np.minimum(points, self.duration)
+        # A point that rounding puts just before the end is the start.
+        points = np.mod(points, self.duration)
+        points[points > self.duration - _TICK / 2] = 0
+        return points
 
 
 @TRANSFORMS.register_module()
@@ -111,9 +110,8 @@ class SampleWindow(SampleFrames):
         reach = first + (self.clip_len - 1) * self.frame_interval
         inside = times[last] - times[first] + step
         return Timeline(
-            starts=times[first],
+            starts=times[first] - times[0],
             lengths=np.where(reach < len(times), inside, self.clip_len * step),
-            first=times[0],
             duration=times[-1] - times[0] + period)
 
     def _follow(self, results: dict[str, Any], timeline: Timeline,
@@ -129,7 +127,8 @@ class SampleWindow(SampleFrames):
         points = timeline.times(self.clip_len, self.out_of_bound_opt == 'loop')
         # The last frame shown not after each point. Flow has a frame less
         # than the video: its last one stays.
-        indices = np.searchsorted(times, points + _TICK, side='right') - 1
+        indices = np.searchsorted(
+            times - times[0], points + _TICK, side='right') - 1
         indices = np.clip(indices, 0, len(times) - 1)
         results['frame_inds'] = (indices.reshape(-1) +
                                  results['start_index']).astype(np.int32)
