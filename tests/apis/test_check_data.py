@@ -291,6 +291,25 @@ def test_train_in_val(root):
     assert finding.where == str(root / VIDEO)
 
 
+@pytest.mark.parametrize('train, val, shared', [
+    ((0, .6), (.6, 1.2), False), ((.6, ''), (0, .6), False),
+    ((0, .6), (.5, 1.2), True), ((0, ''), (.2, .4), True),
+    (('', ''), (.2, .4), True)])
+def test_a_part_of_train_in_val(root, train, val, shared):
+    def parts(rows):
+        rows[0].update(zip(('start', 'stop'), train, strict=True))
+        return [*rows, dict(rows[0], split='test', start=val[0], stop=val[1])]
+
+    edit(root, parts)
+    result = check(config(root, **{
+        'model.modalities': ['video', 'audio']}), workers=1)
+    assert kinds(result) == ({'split overlap'} if shared else set())
+    if shared:
+        finding, = result.findings
+        assert finding.where == f'{root / VIDEO} {val[0]:g} to {val[1]:g} s'
+        assert f'shares time with {root / VIDEO}' in finding.text
+
+
 @pytest.mark.parametrize('label, kind', [('run', 'duplicate'),
                                          ('wave', 'two labels')])
 def test_a_clip_twice(root, label, kind):
