@@ -1,5 +1,4 @@
 """Small videos with sound, as a person may have them."""
-import csv
 from fractions import Fraction
 from pathlib import Path
 
@@ -92,13 +91,3 @@ def _write_sound(file, stream, sound, layout, delay):
         frame.pts = first + round(delay * AUDIO_RATE)
         file.mux(stream.encode(frame))
     file.mux(stream.encode())
-
-
-def write_manifest(path, rows):
-    """Write dicts as a CSV manifest."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    with open(path, 'w', newline='', encoding='utf-8') as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(rows)
-    return path

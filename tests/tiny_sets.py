@@ -125,14 +125,15 @@ def write_hac(root, domains=('human', 'animal', 'cartoon'), clips=2,
 
 
 def write_manifest(path, rows, delimiter=','):
-    """Dicts as CSV, or as JSON Lines by the file's name."""
+    """Dicts as CSV, or as JSON Lines by the file's name; returns it."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     if str(path).endswith('.jsonl'):
         Path(path).write_text(
             ''.join(json.dumps(row) + '\n' for row in rows))
-        return
+        return path
     columns = list(dict.fromkeys(key for row in rows for key in row))
     with open(path, 'w', newline='', encoding='utf-8') as file:
         writer = csv.DictWriter(file, columns, delimiter=delimiter)
         writer.writeheader()
         writer.writerows(rows)
+    return path

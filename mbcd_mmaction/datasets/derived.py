@@ -5,6 +5,25 @@ import os
 Segment = tuple[float | None, float | None]
 
 
+def places(manifest: str, data_root: str | None = None,
+           cache: str | None = None) -> tuple[str, str]:
+    """Absolute data root and cache of a manifest, given or by default.
+
+    Args:
+        manifest (str): The manifest file.
+        data_root (str, optional): Folder to which its paths are relative.
+            Defaults to None: the manifest's own.
+        cache (str, optional): Where derived files go. Defaults to None:
+            ``<data_root>/derived``.
+
+    Returns:
+        tuple[str, str]: ``data_root`` and ``cache``.
+    """
+    root = os.path.abspath(data_root or os.path.dirname(
+        os.path.abspath(manifest)))
+    return root, os.path.abspath(cache or os.path.join(root, 'derived'))
+
+
 def flow_paths(cache: str, data_root: str, video: str,
                segment: Segment | None = None) -> tuple[str, str]:
     """Files of the flow of one clip, whose time starts with the clip.

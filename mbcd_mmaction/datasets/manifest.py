@@ -7,8 +7,8 @@ from typing import Any
 from mmaction.registry import DATASETS
 
 from .choices import MODALITIES, as_list, choose
-from .derived import audio_path, flow_paths
-from .manifest_file import read_manifest
+from .derived import audio_path, flow_paths, places
+from .manifest_file import read_manifest, segment_of
 from .multimodal import MultiModalDataset, label_problem
 from .records import make_record, picture_source, sound_source
 
@@ -66,10 +66,7 @@ class ManifestDataset(MultiModalDataset):
                  **kwargs: Any) -> None:
         self.manifest = ann_file
         self.classes = _checked_classes(classes, num_classes)
-        self.folder = os.path.abspath(data_root or os.path.dirname(
-            os.path.abspath(ann_file)))
-        self.cache = os.path.abspath(
-            cache or os.path.join(self.folder, 'derived'))
+        self.folder, self.cache = places(ann_file, data_root, cache)
         self.modalities = choose('modalities', modalities, MODALITIES)
         self._rows = self._chosen(as_list(domains), split)
         if num_classes is None and self.classes is not None:
@@ -125,8 +122,8 @@ class ManifestDataset(MultiModalDataset):
         """The record of one row."""
         name = os.path.relpath(row['video'], self.folder)
         cut = ''
-        if _segment(row) is not None:
-            start, stop = _segment(row)
+        if segment_of(row) is not None:
+            start, stop = segment_of(row)
             cut = f'_{start}-{"end" if stop is None else stop}'
         return make_record(
             label=self._class_of(row),
@@ -141,7 +138,7 @@ class ManifestDataset(MultiModalDataset):
 
     def _sources(self, row: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """Where the clip's media are."""
-        segment, video = _segment(row), row['video']
+        segment, video = segment_of(row), row['video']
         sound = row['audio']
         if sound is None and 'audio' in self.modalities:
             sound = audio_path(self.cache, self.folder, video)
@@ -157,7 +154,7 @@ class ManifestDataset(MultiModalDataset):
         if row['flow_x'] is not None:
             return row['flow_x'], row['flow_y']
         return flow_paths(self.cache, self.folder, row['video'],
-                          _segment(row))
+                          segment_of(row))
 
     def _check_flow(self) -> None:
         """Raise where flow is wanted and none of it is there."""
@@ -213,10 +210,3 @@ def _checked_classes(classes: Sequence[str] | None,
                 f'and it is number {number}: expected names that are no '
                 'numbers')
     return names
-
-
-def _segment(row: dict[str, Any]) -> tuple[float, float | None] | None:
-    """Start and stop of a clip in its video, None for all of it."""
-    if row['start'] is None and row['stop'] is None:
-        return None
-    return row['start'] or 0.0, row['stop']

@@ -68,6 +68,21 @@ def read_manifest(path: str,
     return found
 
 
+def segment_of(row: dict[str, Any]) -> tuple[float, float | None] | None:
+    """Start and stop of a row's clip in its video, in seconds.
+
+    Args:
+        row (dict): Of :func:`read_manifest`.
+
+    Returns:
+        tuple, optional: A stop of None is the video's end; None for a clip
+        that is all of the video.
+    """
+    if row['start'] is None and row['stop'] is None:
+        return None
+    return row['start'] or 0.0, row['stop']
+
+
 @functools.cache
 def _say_ignored(path: str, columns: tuple[str, ...]) -> None:
     """Log, once a file, what is not read: three datasets may read it."""

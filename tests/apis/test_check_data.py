@@ -10,19 +10,19 @@ import numpy as np
 import own_videos
 import pytest
 import soundfile
-import tiny_media
+import tiny_sets
 from mmengine.config import Config
 
 from mbcd_mmaction.apis.check_data import check, format_report
 from mbcd_mmaction.apis.check_data import check as checking
 from mbcd_mmaction.apis.check_data.findings import KINDS
-from mbcd_mmaction.apis.check_data.probe import Task, probe
-from mbcd_mmaction.apis.check_data.report import as_json, format_table
+from mbcd_mmaction.apis.check_data.report import as_json
 from mbcd_mmaction.apis.modalities import follow_modalities
 from mbcd_mmaction.datasets.extraction.from_manifest import (
     extract_audio,
     extract_flow,
 )
+from mbcd_mmaction.datasets.transforms import audio
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools/data/check.py'
@@ -44,7 +44,7 @@ def good(tmp_path_factory):
                     own_videos.tone(1.2, 300 + 100 * c), rate=25)
                 rows.append(dict(video=name, start='', stop='', label=label,
                                  domain=domain, split=split, audio=''))
-    manifest = own_videos.write_manifest(root / 'm.csv', rows)
+    manifest = tiny_sets.write_manifest(root / 'm.csv', rows)
     for extract in (extract_flow, extract_audio):
         options = dict(short_side=64) if extract is extract_flow else {}
         report = extract(str(manifest), workers=1, progress=False, **options)
@@ -73,7 +73,7 @@ def edit(root, change):
     """Rewrite the manifest through a function of its rows."""
     with open(root / 'm.csv', newline='') as file:
         rows = list(csv.DictReader(file))
-    own_videos.write_manifest(root / 'm.csv', change(rows) or rows)
+    tiny_sets.write_manifest(root / 'm.csv', change(rows) or rows)
 
 
 def kinds(result):
@@ -215,6 +215,19 @@ def test_silent_track_of_a_video(root):
     assert 'run_train' in finding.where
 
 
+def test_sound_of_another_kind_is_said_once_a_pipeline(root, monkeypatch):
+    """Not for each clip: 44.1 kHz and stereo are what cameras write."""
+    shutil.rmtree(root / 'derived/audio')
+    said = []
+    monkeypatch.setattr(audio, 'print_log',
+                        lambda text, **_: said.append(text))
+    result = check(config(root), decode=True, workers=1)
+    assert result.findings == [] and result.num_clips == 10
+    assert sum('2 channels' in text for text in said) == 3
+    assert sum('44100 Hz' in text for text in said) == 3
+    assert len(said) == 6
+
+
 def test_labels(root):
     edit(root, lambda rows: [row.update(label=n)
                              for n, row in enumerate(rows)] and rows)
@@ -276,6 +289,25 @@ def test_train_in_val(root):
     edit(root, lambda rows: [*rows, dict(rows[0], split='test')])
     finding, = only(check(config(root), workers=1), 'split overlap')
     assert finding.where == str(root / VIDEO)
+
+
+@pytest.mark.parametrize('train, val, shared', [
+    ((0, .6), (.6, 1.2), False), ((.6, ''), (0, .6), False),
+    ((0, .6), (.5, 1.2), True), ((0, ''), (.2, .4), True),
+    (('', ''), (.2, .4), True)])
+def test_a_part_of_train_in_val(root, train, val, shared):
+    def parts(rows):
+        rows[0].update(zip(('start', 'stop'), train, strict=True))
+        return [*rows, dict(rows[0], split='test', start=val[0], stop=val[1])]
+
+    edit(root, parts)
+    result = check(config(root, **{
+        'model.modalities': ['video', 'audio']}), workers=1)
+    assert kinds(result) == ({'split overlap'} if shared else set())
+    if shared:
+        finding, = result.findings
+        assert finding.where == f'{root / VIDEO} {val[0]:g} to {val[1]:g} s'
+        assert f'shares time with {root / VIDEO}' in finding.text
 
 
 @pytest.mark.parametrize('label, kind', [('run', 'duplicate'),
@@ -355,34 +387,6 @@ def test_other_datasets(mini_root, tmp_path, layout):
     else:
         finding, = only(result, 'missing')
         assert finding.num_clips > 1
-
-
-def test_folders_of_frames(tmp_path):
-    """Some numbers are missing."""
-    folder = tmp_path / 'frames'
-    folder.mkdir()
-    for number in (1, 2, 4, 5, 6):
-        (folder / f'frame_{number:010d}.jpg').write_bytes(b'x')
-    (folder / 'other.txt').touch()
-    media = probe(Task('folder', str(folder), ('frame_{:010d}.jpg', )))
-    assert media.present.tolist() == [1, 2, 4, 5, 6]
-    (tmp_path / 'none').mkdir()
-    assert probe(Task('folder', str(tmp_path / 'none'),
-                      ('frame_{:010d}.jpg', ))).problem == 'zero length'
-
-
-def test_short_silence_in_sound_is_no_silence(tmp_path):
-    """One click in a minute is sound; only its own segment has it."""
-    wave = np.zeros(16000 * 60)
-    wave[16000 * 30 + 77] = .1
-    tiny_media.write_wav(tmp_path / 'a.wav', wave)
-    parts = (None, (0., 20.), (20., 40.), (40., None), (70., 80.))
-    media = probe(Task('sound', str(tmp_path / 'a.wav'), parts))
-    assert set(media.silent) == {(0., 20.), (40., None)}
-
-
-def test_table():
-    assert format_table([('a', 'bc'), ('ddd', 1)]) == 'a    bc\nddd   1'
 
 
 def start(root, *arguments, config_file='configs/mbcd/own_data_small.py'):

@@ -110,12 +110,17 @@ def test_frames_and_sound_of_one_moment(tmp_path, write, shift, flow, sound,
     assert np.array_equal(data['audio'][:count], wave[first:first + count])
 
 
-def test_a_part_of_the_modalities_is_read(tmp_path):
+def test_sound_follows_flow_where_there_is_no_video(tmp_path):
     dataset = DATASETS.build(dict(
         hac(tmp_path), modalities=['audio', 'flow'], test_mode=True,
         pipeline=pipeline('frames')))
     for path in tmp_path.glob('animal/videos/*'):
         path.unlink()
-    data = dataset[0]
+    record, data = dataset.get_data_info(0), dataset[0]
     assert 'video' not in data
+    # Of the 23 frames of flow.
     assert numbers(data['flow']) == [8, 10, 12, 14]
+    wave, _ = soundfile.read(record['sources']['audio']['filename'],
+                             dtype='float32')
+    first, last = round(RATE * 8 / 24), round(RATE * 15 / 24)
+    assert np.array_equal(data['audio'][:last - first], wave[first:last])

@@ -89,6 +89,24 @@ def test_a_video_outside_of_the_folders(tmp_path, name):
         list_videos(tmp_path)
 
 
+@pytest.mark.parametrize('name', [' home/run/a.mp4', 'home/run /a.mp4'])
+def test_a_name_that_a_manifest_would_lose(tmp_path, name):
+    fill(tmp_path, [*tree(2), name])
+    with pytest.raises(ValueError, match='without white space around it'):
+        list_videos(tmp_path)
+
+
+def test_one_that_stood_in_goes_back(tmp_path):
+    """The one exception to a split by name alone."""
+    fill(tmp_path, ['home/run/12.mp4', 'home/run/13.mp4'])
+    assert splits(tmp_path, test_share=.01) == {
+        'home/run/12.mp4': 'train', 'home/run/13.mp4': 'test'}
+    fill(tmp_path, [f'home/run/{number}.mp4' for number in range(300)])
+    more = splits(tmp_path, test_share=.01)
+    assert 'test' in more.values()
+    assert more['home/run/13.mp4'] == 'train'
+
+
 def test_file(tmp_path):
     fill(tmp_path, ['home/run/a, "b".mp4', 'home/run/c.mp4'])
     rows = list_videos(tmp_path)

@@ -113,6 +113,19 @@ def test_followers_wrap_like_the_leader():
     np.testing.assert_array_equal(flow, np.arange(8) * 4 % 20)
 
 
+@pytest.mark.parametrize('late', [.011, 1.])
+@pytest.mark.parametrize('total', [2, 7, 14, 40])
+def test_followers_of_a_part_that_begins_between_two_frames(total, late):
+    """Each time that the leader wraps, they wrap with it."""
+    video = clip(total, frame_times=late + np.arange(total) / 60)
+    flow = clip(total - 1, 60, 'Flow')  # its time is its file's
+    for seed in range(5):
+        np.random.seed(seed)
+        leads, follows, _ = lead_and_follow(RGB, FLOW, video, flow)
+        np.testing.assert_array_equal(
+            follows, np.minimum(leads[::4], total - 2))
+
+
 def test_repeat_last_stays_at_the_end():
     args = dict(out_of_bound_opt='repeat_last')
     rgb, flow, _ = lead_and_follow({**RGB, **args}, {**FLOW, **args},

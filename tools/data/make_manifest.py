@@ -23,9 +23,11 @@ def parse_args() -> argparse.Namespace:
                         'folder; elsewhere, give the tools --data-root)')
     parser.add_argument('--test-share', type=float, default=.2, metavar='X',
                         help='share of the test split, 0 for none (default: '
-                        '0.2). Videos stay in their split when others come')
+                        '0.2). By name: most stay in their split when others '
+                        'come')
     parser.add_argument('--overwrite', action='store_true',
-                        help='replace a manifest that exists')
+                        help='replace a manifest that exists, with what was '
+                        'edited in it')
     return parser.parse_args()
 
 

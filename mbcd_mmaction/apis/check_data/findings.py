@@ -18,7 +18,8 @@ KINDS = {
                     'of it'),
     'domain overlap': (True, 'the target is also a source'),
     'pipeline': (True, 'the pipeline fails on a clip'),
-    'split overlap': (False, 'a clip of train is also in val'),
+    'split overlap': (False, 'a clip of train, or a part of it, is also in '
+                      'val'),
     'duplicate': (False, 'a clip stands twice in a split'),
     'two labels': (False, 'a clip stands in a split with several labels'),
     'same content': (False, 'files of other names with the same bytes'),

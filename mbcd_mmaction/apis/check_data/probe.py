@@ -21,6 +21,8 @@ Segment = tuple[float, float | None] | None
 # A piece of sound that tells silence from none, and how many of them.
 _PIECE, _NUM_PIECES = 1024, 8
 _SILENCE = 2 / 32768
+# Containers whose header has the length of the whole, and what it may be off.
+_TIMED, _SLACK = frozenset(['matroska', 'webm', 'flv']), .5  # seconds
 
 
 class Task(NamedTuple):
@@ -82,10 +84,12 @@ def _probe_video(path: str) -> Media:
             return Media('unreadable', 'it holds no video stream')
         only(file, stream)
         rate = float(stream.average_rate or 0)
-        # An mp4's own table, after its edit list; others have none.
+        # An mp4's own table, after its edit list; that of others ends where
+        # the file does, or holds key frames alone.
         count, duration = len(stream.index_entries), stream.duration
-        if not stream.frames or not count or duration is None:
-            return _count_packets(file, stream)
+        if 'mov' not in file.format.name or not stream.frames or (
+                not count or duration is None):
+            return _count_packets(path, file, stream)
         last = _last_packet(file, stream)
         if last is None:
             raise MediaError(path, f'cut off: its header lists {count} '
@@ -106,13 +110,27 @@ def _last_packet(file: av.container.InputContainer,
     return last
 
 
-def _count_packets(file: av.container.InputContainer,
+def _count_packets(path: str, file: av.container.InputContainer,
                    stream: av.VideoStream) -> Media:
     """A file whose header does not count its frames is read through."""
-    times = [packet.pts for packet in file.demux(stream)
-             if packet.size and not packet.is_discard]
+    for other in file.streams:
+        other.discard = av.stream.Discard.default
+    times, packets, end = [], 0, 0.0
+    for packet in file.demux():
+        if packet.pts is not None:
+            end = max(end, float(packet.pts * packet.time_base))
+        if packet.stream_index == stream.index and packet.size:
+            packets += 1
+            if not packet.is_discard:
+                times.append(packet.pts)
     if not times:
         return Media('zero length', 'its video stream holds no frames')
+    check_complete(path, stream, packets, None)
+    said = (file.duration or 0) / av.time_base
+    if end < .9 * said - _SLACK and not _TIMED.isdisjoint(
+            file.format.name.split(',')):
+        raise MediaError(path, f'cut off: its header says {said:.2f} s, it '
+                         f'holds {end:.2f} s')
     known = [time for time in times if time is not None]
     rate = float(stream.average_rate or 0)
     span = float((max(known) - min(known)) * stream.time_base) if known else 0

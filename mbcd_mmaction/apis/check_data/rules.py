@@ -192,7 +192,11 @@ def rate_findings(clips: Sequence[Clip], probes: Probes) -> Iterator[Finding]:
 
 
 def overlap_findings(clips: Sequence[Clip]) -> Iterator[Finding]:
-    """Target among the sources, train in val, and clips that stand twice."""
+    """Target among the sources, train in val, and clips that stand twice.
+
+    Parts of one file that share some of its time are told of train and val,
+    frames in folders aside.
+    """
     domains, paths, keys = (defaultdict(lambda: defaultdict(int))
                             for _ in range(3))
     labels = defaultdict(set)
@@ -219,6 +223,33 @@ def overlap_findings(clips: Sequence[Clip]) -> Iterator[Finding]:
                     sides['target'])
     for key, splits in keys.items():
         yield from _repeats(_text(key), splits, labels, key)
+    yield from _shared_time(keys)
+
+
+def _shared_time(keys: Mapping[tuple, Mapping[str, int]]) -> Iterator[Finding]:
+    """Clips of val that share a part of a file with another one of train."""
+    files = defaultdict(lambda: defaultdict(list))
+    for key, splits in keys.items():
+        for split in splits:
+            if key[2] is None:  # a file, not a folder of frames
+                files[key[0]][split].append(key)
+    for splits in files.values():
+        trained = [(key, *_interval(key[1]))
+                   for key in splits.get('train', ())]
+        for key in splits.get('val', ()):
+            start, stop = _interval(key[1])
+            other = next((one for one, low, high in trained
+                          if one != key and low < stop and start < high), None)
+            if other is not None:
+                yield Finding(
+                    'split overlap', _text(key), 'in val, shares time with '
+                    f'{_text(other)} in train', ('train', 'val'))
+
+
+def _interval(segment: Segment) -> tuple[float, float]:
+    """Start and stop of a segment as numbers."""
+    start, stop = segment or (0., None)
+    return start, np.inf if stop is None else stop
 
 
 def _repeats(where: str, splits: Mapping[str, int], labels: Mapping,

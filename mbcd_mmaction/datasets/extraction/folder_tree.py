@@ -35,7 +35,8 @@ def list_videos(folder: str | Path, test_share: float = 0.2) -> list[Row]:
     The split depends on each video's path below the folder alone: whoever
     adds videos leaves the others where they were, and the folder may be
     moved. Only where all videos of a domain and class would fall into one
-    split, one of them goes to the other; a single one is for training.
+    split, one of them goes to the other, until videos are added that spare
+    it; a single one is for training.
 
     Args:
         folder (str | Path): The folder. In it, hidden files and ``derived``,
@@ -48,8 +49,9 @@ def list_videos(folder: str | Path, test_share: float = 0.2) -> list[Row]:
 
     Raises:
         FileNotFoundError: There is no such folder, or no video in it.
-        ValueError: The share is out of range, or a video lies outside of a
-            folder of a domain and a class.
+        ValueError: The share is out of range, a video lies outside of a
+            folder of a domain and a class, or one of these has a name that
+            begins or ends with white space.
     """
     if not 0 <= test_share < 1:
         raise ValueError('expected a test share from 0 to below 1, got '
@@ -64,6 +66,12 @@ def list_videos(folder: str | Path, test_share: float = 0.2) -> list[Row]:
         if len(path.parts) < 3:
             raise ValueError(
                 f'{folder / path}: expected videos in {folder}/DOMAIN/CLASS/')
+        for name in path.parts[:2]:
+            # A manifest's cells lose it, and the file would not be found.
+            if name != name.strip():
+                raise ValueError(f'{folder / path}: expected the name of a '
+                                 'domain or class without white space around '
+                                 f'it, got {name!r}: rename the folder')
         groups[path.parts[:2]].append(path.as_posix())
     if not groups:
         raise FileNotFoundError(

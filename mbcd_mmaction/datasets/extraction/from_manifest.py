@@ -1,33 +1,17 @@
 """What a manifest leaves to be computed, and its computation."""
+import functools
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..derived import audio_path, flow_paths
-from ..manifest_file import read_manifest
+from ..derived import audio_path, flow_paths, places
+from ..manifest_file import read_manifest, segment_of
 from .flow import BOUND, STEPS, flow_method, write_flow
 from .jobs import Job, Report, run_jobs
+from .outputs import publish, temporary_names, withdraw
 from .sound import write_sound_track
-
-
-def places(manifest: str, data_root: str | None = None,
-           cache: str | None = None) -> tuple[str, str]:
-    """Absolute data root and cache of a manifest, given or by default.
-
-    Args:
-        manifest (str): The manifest file.
-        data_root (str, optional): Folder to which its paths are relative.
-            Defaults to None: the manifest's own.
-        cache (str, optional): Where derived files go. Defaults to None:
-            ``<data_root>/derived``.
-
-    Returns:
-        tuple[str, str]: ``data_root`` and ``cache``.
-    """
-    root = os.path.abspath(data_root or os.path.dirname(
-        os.path.abspath(manifest)))
-    return root, os.path.abspath(cache or os.path.join(root, 'derived'))
 
 
 def extract_flow(manifest: str,
@@ -56,7 +40,8 @@ def extract_flow(manifest: str,
 
     Raises:
         ValueError: An argument out of range, a mistake in the manifest, or
-            a cache made with other settings.
+            a cache made with other settings: always where ``overwrite`` is
+            not set, with it where the cache holds other clips' flow too.
         FileNotFoundError: There is no manifest.
         BlockingIOError, OSError: See :func:`run_jobs`.
     """
@@ -70,16 +55,18 @@ def extract_flow(manifest: str,
     for row in read_manifest(manifest, data_root=root):
         if row['flow_x'] is not None:
             continue
-        segment = _segment(row)
+        segment = segment_of(row)
         outputs = flow_paths(cache, root, row['video'], segment)
         # One clip may stand in several rows, with several labels.
         jobs[outputs] = Job(
             _name(root, row['video'], segment), (row['video'], ), outputs,
             dict(video=row['video'], segment=segment, **settings))
-    folder = Path(cache, 'flow')
-    _check_settings(folder, dict(settings, bound=BOUND), overwrite)
-    return run_jobs(write_flow, list(jobs.values()), folder,
-                    overwrite=overwrite, **options)
+    folder, todo = Path(cache, 'flow'), list(jobs.values())
+    return run_jobs(
+        write_flow, todo, folder, overwrite=overwrite,
+        begin=functools.partial(_use_settings, folder,
+                                dict(settings, bound=BOUND), todo, overwrite),
+        **options)
 
 
 def extract_audio(manifest: str,
@@ -119,13 +106,6 @@ def extract_audio(manifest: str,
                     Path(cache, 'audio'), **options)
 
 
-def _segment(row: dict[str, Any]) -> tuple[float, float | None] | None:
-    """Start and stop of a row's clip in its video, None for all of it."""
-    if row['start'] is None and row['stop'] is None:
-        return None
-    return row['start'] or 0.0, row['stop']
-
-
 def _name(root: str, video: str, segment: tuple | None) -> str:
     """What reports call a clip."""
     name = os.path.relpath(video, root)
@@ -135,17 +115,35 @@ def _name(root: str, video: str, segment: tuple | None) -> str:
     return f'{name} {start:g}-{"end" if stop is None else f"{stop:g}"} s'
 
 
-def _check_settings(folder: Path, settings: dict[str, Any],
-                    overwrite: bool) -> None:
-    """Keep flow of one set alike: note the settings, or compare them."""
+def _use_settings(folder: Path, settings: dict[str, Any],
+                  jobs: Sequence[Job], overwrite: bool) -> None:
+    """Keep the flow of one cache alike: compare the settings, or note them.
+
+    Called while no other run can work in the folder.
+    """
     note = folder / 'settings.json'
-    if note.is_file() and not overwrite:
-        there = json.loads(note.read_text(encoding='utf-8'))
-        if there != settings:
-            raise ValueError(
-                f'{folder} was begun with {there}, this run is asked for '
-                f'{settings}; flow of one set must be alike: give the same '
-                'options, another --cache, or --overwrite')
+    there = json.loads(note.read_text(encoding='utf-8')) if (
+        note.is_file()) else None
+    if there == settings:
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps(settings) + '\n', encoding='utf-8')
+    if there is not None:
+        begun = (f'{folder} was begun with {there}, this run is asked for '
+                 f'{settings}; flow of one set must be alike: ')
+        if not overwrite:
+            raise ValueError(f'{begun}give the same options, another '
+                             '--cache, or --overwrite')
+        own = {os.path.abspath(job.outputs[0]) for job in jobs}
+        others = sorted(
+            str(path) for path in folder.rglob('*_x.mp4')
+            if os.path.abspath(path) not in own)
+        if others:
+            raise ValueError(
+                f'{begun}--overwrite redoes the clips of this manifest, and '
+                f'{others[0]} ({len(others)} such files) is of none of them: '
+                'give another --cache, or remove what is no longer used')
+        # Before the note: killed in between, none is taken for new.
+        for job in jobs:
+            withdraw(job.outputs)
+    new = temporary_names([str(note)])
+    Path(new[0]).write_text(json.dumps(settings) + '\n', encoding='utf-8')
+    publish(new, [str(note)])

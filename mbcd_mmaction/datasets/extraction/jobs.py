@@ -83,7 +83,8 @@ def run_jobs(function: Callable[..., None],
              folder: str | Path,
              workers: int | None = None,
              overwrite: bool = False,
-             progress: bool = True) -> Report:
+             progress: bool = True,
+             begin: Callable[[], None] | None = None) -> Report:
     """Make the files of all jobs that are not done.
 
     ``function(*paths, **job.arguments)`` writes to temporary names beside
@@ -104,6 +105,9 @@ def run_jobs(function: Callable[..., None],
         overwrite (bool): Also redo what is done, which counts as undone from
             the beginning. Defaults to False.
         progress (bool): Show a bar on stderr. Defaults to True.
+        begin (Callable, optional): Called before anything else, while no
+            other run can work in the folder; what it raises ends the run.
+            Defaults to None.
 
     Raises:
         BlockingIOError: Another run works in the folder.
@@ -113,6 +117,8 @@ def run_jobs(function: Callable[..., None],
     folder.mkdir(parents=True, exist_ok=True)
     listed = folder / 'failures.jsonl'
     with FolderLock(folder):
+        if begin is not None:
+            begin()
         clean_leftovers(folder)
         if overwrite:
             for job in jobs:

@@ -12,11 +12,14 @@ _TICK = 1e-3
 
 @dataclass(frozen=True)
 class Timeline:
-    """The windows of one sample on its clip's clock.
+    """The windows of one sample, in time since the clip's first frame.
+
+    A part of a video may begin between two frames, or where none is shown for
+    a while; each modality's first frame belongs to the others' all the same.
 
     Attributes:
-        starts (np.ndarray): (S,) float64, seconds since the clip's start at
-            which each window begins.
+        starts (np.ndarray): (S,) float64, seconds at which each window
+            begins.
         lengths (np.ndarray): (S,) float64, seconds; a window may reach
             beyond the clip's end.
         duration (float): Seconds after which the clip begins anew.
@@ -107,9 +110,9 @@ class SampleWindow(SampleFrames):
         reach = first + (self.clip_len - 1) * self.frame_interval
         inside = times[last] - times[first] + step
         return Timeline(
-            starts=times[first],
+            starts=times[first] - times[0],
             lengths=np.where(reach < len(times), inside, self.clip_len * step),
-            duration=times[-1] + period)
+            duration=times[-1] - times[0] + period)
 
     def _follow(self, results: dict[str, Any], timeline: Timeline,
                 times: np.ndarray) -> dict[str, Any]:
@@ -124,7 +127,8 @@ class SampleWindow(SampleFrames):
         points = timeline.times(self.clip_len, self.out_of_bound_opt == 'loop')
         # The last frame shown not after each point. Flow has a frame less
         # than the video: its last one stays.
-        indices = np.searchsorted(times, points + _TICK, side='right') - 1
+        indices = np.searchsorted(
+            times - times[0], points + _TICK, side='right') - 1
         indices = np.clip(indices, 0, len(times) - 1)
         results['frame_inds'] = (indices.reshape(-1) +
                                  results['start_index']).astype(np.int32)
