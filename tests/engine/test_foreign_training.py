@@ -1,6 +1,8 @@
 """Both hooks in a stock Runner around models that are not ours."""
 import copy
+import gc
 import pickle
+import weakref
 
 import pytest
 import torch
@@ -92,18 +94,30 @@ def test_a_stock_average_beside_them(tmp_path):
     assert seen == [(0, False)] * 3
 
 
+class Trip(Hook):
+    """Fails once."""
+    armed = True
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None,
+                         outputs=None):
+        if self.armed:
+            self.armed = False
+            raise OSError('disk')
+
+
+@pytest.mark.parametrize('hook', BOTH)
+def test_a_failed_training_does_not_keep_the_model(tmp_path, hook):
+    runner = make_runner(tmp_path, 'two losses', [hook, Trip()])
+    with pytest.raises(OSError, match='disk'):
+        runner.train()
+    model = weakref.ref(runner.model)
+    del runner
+    gc.collect()
+    assert model() is None
+
+
 def test_training_twice(tmp_path):
     """After an error in the middle, the second training is whole."""
-
-    class Trip(Hook):
-        armed = True
-
-        def after_train_iter(self, runner, batch_idx, data_batch=None,
-                             outputs=None):
-            if self.armed:
-                self.armed = False
-                raise OSError('disk')
-
     runner = make_runner(tmp_path, 'two losses', [*BOTH, Trip()])
     log = Log()
     runner.register_hook(log)

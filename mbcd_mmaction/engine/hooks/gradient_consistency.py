@@ -1,11 +1,13 @@
 """Eq. 5-6 in time: when the step looks ahead."""
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.hooks.hook import DATA_BATCH
 from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 
 from ...models.recognizer import MultiModalRecognizer
@@ -85,7 +87,8 @@ class GradientConsistencyHook(Hook):
             model, runner.cfg.get('activation_checkpointing'))
         if self.slot.order != 'first':
             _check_second_derivatives(runner, self.slot.order)
-        self.slot.loss_scale = lambda: _loss_scale(runner)
+        # of the wrapper alone: a Runner would keep its model alive
+        self.slot.loss_scale = partial(_loss_scale, runner.optim_wrapper)
         if not isinstance(model, MultiModalRecognizer):
             self.foreign = NamedLossConsistency(model, self.slot,
                                                 **self.named)
@@ -180,7 +183,7 @@ def _check_second_derivatives(runner: Runner, order: str) -> None:
             'or on a GPU')
 
 
-def _loss_scale(runner: Runner) -> float:
+def _loss_scale(optim_wrapper: OptimWrapper) -> float:
     """The AMP scaler's factor, 1 without one."""
-    scaler = getattr(runner.optim_wrapper, 'loss_scaler', None)
+    scaler = getattr(optim_wrapper, 'loss_scaler', None)
     return float(scaler.get_scale()) if scaler is not None else 1.0
