@@ -1,10 +1,12 @@
 """Fixtures shared by all tests."""
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 
 from mbcd_mmaction.datasets.mini import make_mini
 
@@ -17,6 +19,16 @@ def one_seed() -> None:
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def one_scope() -> Iterator[None]:
+    """A Runner leaves its default scope behind, which later tests' models
+    would be looked up in."""
+    before = DefaultScope._instance_dict.copy()
+    yield
+    DefaultScope._instance_dict.clear()
+    DefaultScope._instance_dict.update(before)
 
 
 @pytest.fixture(scope='session')

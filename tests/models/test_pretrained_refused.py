@@ -1,6 +1,7 @@
 """Pretrained weights that do not fit, or are none: an error that helps."""
 import os
 import re
+import traceback
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from published_files import (
 )
 
 from mbcd_mmaction.models import Branch
+from mbcd_mmaction.models.pretrained import load_backbone
 
 register_all_modules()
 
@@ -105,6 +107,15 @@ def test_not_a_checkpoint(tmp_path, content):
     refused(tmp_path / 'w.pth', MODELS.build(AUDIO), ValueError, 'w.pth')
 
 
+def test_a_number_where_a_tensor_belongs(tmp_path):
+    state = dict(MODELS.build(AUDIO).state_dict())
+    state['conv1.conv.weight'] = 3
+    torch.save(state, tmp_path / 'w.pth')
+    text = refused(tmp_path / 'w.pth', MODELS.build(AUDIO), ValueError,
+                   'lacks 1 of 100 tensors')
+    assert 'conv1.conv.weight' in text
+
+
 @pytest.mark.parametrize('zipped', [True, False])
 @pytest.mark.parametrize('keep', [0, 0.01, 0.5, 0.999])
 def test_a_cut_off_file(tmp_path, keep, zipped):
@@ -130,8 +141,12 @@ def test_a_file_that_could_run_code(tmp_path, monkeypatch, zipped):
     state = MODELS.build(AUDIO).state_dict()
     torch.save(dict(state_dict=state, meta=Rogue()), 'w.pth',
                _use_new_zipfile_serialization=zipped)
-    text = refused('w.pth', MODELS.build(AUDIO), ValueError,
-                   'refused: expected tensors')
+    backbone = MODELS.build(AUDIO)
+    text = refused('w.pth', backbone, ValueError, 'refused: expected tensors')
     assert 'posix.mkdir' in text or 'nt.mkdir' in text
     assert not os.path.exists('made-by-a-checkpoint')
-    assert 'weights_only' not in text  # torch's advice is to trust the file
+    with pytest.raises(ValueError) as caught:
+        load_backbone(backbone, 'w.pth')
+    # torch's own text, which advises to trust the file, stays out of sight
+    assert 'weights_only' not in ''.join(
+        traceback.format_exception(caught.value))
