@@ -5,7 +5,9 @@ import pytest
 from foreign_models import TwoLosses, build, two_loss_batch
 from foreign_runner import DISTIL, LOOK, make_runner
 from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import nn
+from torch.optim import SGD
 
 from mbcd_mmaction.engine.adapters import ForeignDistiller
 from mbcd_mmaction.engine.hooks import WATeacherDistillHook
@@ -115,6 +117,15 @@ def test_steps_are_enough_for_the_rest(tmp_path):
     runner._train_loop = dict(type='IterBasedTrainLoop', max_iters=2)
     runner.train()
     assert runner.iter == 2
+
+
+def test_several_optimizers(tmp_path):
+    runner = make_runner(tmp_path, 'two losses', [DISTIL])
+    parts = {part: OptimWrapper(SGD(getattr(runner.model, part).parameters(),
+                                    lr=0.1)) for part in ('backbone', 'head')}
+    runner.optim_wrapper = OptimWrapperDict(**parts)
+    with pytest.raises(TypeError, match='one optim_wrapper, got several'):
+        runner.train()
 
 
 class Pairs(TwoLosses):

@@ -6,6 +6,7 @@ from mmaction.registry import HOOKS
 from mmengine.dist import all_reduce, get_world_size
 from mmengine.hooks import EMAHook
 from mmengine.hooks.hook import DATA_BATCH
+from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from torch import nn
 
@@ -110,6 +111,12 @@ class WATeacherDistillHook(EMAHook):
         """Start from the student, initialised by now, and fill the slot."""
         super().before_train(runner)
         check_counts_epochs(runner, self.start_epoch)
+        if isinstance(getattr(runner, 'optim_wrapper', None),
+                      OptimWrapperDict):
+            raise TypeError(
+                'WATeacherDistillHook averages after each step of the '
+                'optimizer: expected one optim_wrapper, got several '
+                '(OptimWrapperDict)')
         if int(self.ema_model.steps) == 0:
             self.ema_model.copy_from(self.src_model)
         if not self.distills:
