@@ -137,6 +137,31 @@ def test_a_repaired_head_is_left_alone():
     assert dict(vars(Repaired)) == before
 
 
+@pytest.mark.parametrize('error', [
+    ValueError('labels'), AttributeError('no attribute new_setting'),
+    TypeError('unexpected keyword'), IndexError('dim')])
+def test_a_head_of_another_version_is_left_alone(error):
+    """It asks more of a head than the one it is tried on has."""
+
+    class Other:
+
+        def loss_by_feat(self, cls_scores, data_samples):
+            raise error
+
+        def loss_by_scores(self, cls_scores, labels):
+            raise error
+
+    before = dict(vars(Other))
+    module = types.ModuleType('mmaction.models.heads.rgbpose_head')
+    module.RGBPoseHead = Other
+    heads._cure(module)
+    assert dict(vars(Other)) == before
+
+
+def test_a_module_without_its_head_is_left_alone():
+    heads._cure(types.ModuleType('mmaction.models.heads.omni_head'))
+
+
 def test_a_second_cure_changes_nothing():
     before = {head: dict(vars(head)) for head in (BaseHead, RGBPoseHead)}
     finders = list(sys.meta_path)

@@ -203,6 +203,45 @@ def test_weights_by_branch_and_ramp():
         student_losses(model, batch)
 
 
+@pytest.mark.parametrize('trained,untrained', [('rgb', 'pose'),
+                                               ('pose', 'rgb')])
+def test_a_branch_without_a_loss_neither_teaches_nor_learns(trained,
+                                                            untrained):
+    """RGBPoseHead answers for both, whatever its loss_components."""
+    model = build('RGBPose', loss_components=[trained], loss_weights=[1.0])
+    average = average_of(model)
+    distiller = ForeignDistiller(model, average, WEIGHT)
+    batch = batch_of('RGBPose')
+    losses, student = student_losses(model, batch)
+    # predict() goes through the same loss_components; forward does not
+    assert set(student) == {'rgb', 'pose'}
+    teacher = logits_by_hand(average, batch)
+    prob = fused_by_scipy({trained: teacher[trained]})
+    assert {n for n in losses if 'distill' in n} == {
+        f'loss_distill_{trained}'}
+    assert losses[f'loss_distill_{trained}'].item() == pytest.approx(
+        WEIGHT * kl_by_scipy(prob, student[trained]), rel=1e-4)
+    sum(v for n, v in losses.items() if 'loss' in n).backward()
+    layer = getattr(model.cls_head, f'fc_{untrained}')
+    assert layer.weight.grad is None
+    distiller.weight = {untrained: 1.0}
+    with pytest.raises(ValueError, match=untrained):
+        student_losses(model, batch)
+
+
+def test_a_model_of_other_keywords_is_not_asked_for_a_stage():
+
+    class Keywords(TwoLosses):
+
+        def forward(self, inputs, data_samples=None, mode='tensor', **kwargs):
+            assert not kwargs
+            return super().forward(inputs, data_samples, mode)
+
+    model = Keywords().train()
+    ForeignDistiller(model, average_of(model), 1.0)
+    assert 'loss_distill' in model(**two_loss_batch(), mode='loss')
+
+
 def test_a_single_branch_is_called_fused():
     model = TwoLosses().train()
     distiller = ForeignDistiller(model, average_of(model), dict(fused=2.0))

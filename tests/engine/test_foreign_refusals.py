@@ -3,8 +3,11 @@ from types import SimpleNamespace
 
 import pytest
 from foreign_models import TwoLosses, build, two_loss_batch
+from foreign_runner import DISTIL, LOOK, make_runner
 from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import nn
+from torch.optim import SGD
 
 from mbcd_mmaction.engine.adapters import ForeignDistiller
 from mbcd_mmaction.engine.hooks import WATeacherDistillHook
@@ -65,6 +68,64 @@ def test_refused_at_start(model, message):
 def test_a_named_module_that_is_not_there():
     with pytest.raises(TypeError, match="module 'cls', it has"):
         start(TwoLosses(), logits_from='cls')
+
+
+class Past(TwoLosses):
+    """Trains past its own __call__, where forward hooks stand."""
+
+    def train_step(self, data, optim_wrapper):
+        data = self.data_preprocessor(data, True)
+        loss, log = self.parse_losses(self.forward(**data, mode='loss'))
+        optim_wrapper.update_params(loss)
+        return log
+
+
+class Positional(TwoLosses):
+
+    def train_step(self, data, optim_wrapper):
+        data = self.data_preprocessor(data, True)
+        loss, log = self.parse_losses(
+            self(data['inputs'], data['data_samples'], 'loss'))
+        optim_wrapper.update_params(loss)
+        return log
+
+
+@pytest.mark.parametrize('model', [Past, Positional])
+@pytest.mark.parametrize('hook', [DISTIL, LOOK])
+def test_a_model_whose_losses_are_never_seen(tmp_path, model, hook):
+    runner = make_runner(tmp_path, 'two losses', [hook], model=model())
+    with pytest.raises(TypeError, match=f"{hook['type']}: {model.__name__} "
+                       'has made a training step without'):
+        runner.train()
+
+
+@pytest.mark.parametrize('hook,told', [
+    (dict(DISTIL, start_epoch=2), r'\[2\]'),
+    (dict(DISTIL, start_epoch=2, distill_weight=0.0), r'\[2\]'),
+    (dict(LOOK, start_epoch=1, end_epoch=3), r'\[1, 3\]'),
+    (dict(LOOK, end_epoch=3), r'\[3\]')])
+def test_epochs_where_steps_are_counted(tmp_path, hook, told):
+    """IterBasedTrainLoop stays in epoch 0: they would never come."""
+    runner = make_runner(tmp_path, 'two losses', [hook])
+    runner._train_loop = dict(type='IterBasedTrainLoop', max_iters=2)
+    with pytest.raises(ValueError, match=f'IterBasedTrainLoop.*got {told}'):
+        runner.train()
+
+
+def test_steps_are_enough_for_the_rest(tmp_path):
+    runner = make_runner(tmp_path, 'two losses', [DISTIL, LOOK])
+    runner._train_loop = dict(type='IterBasedTrainLoop', max_iters=2)
+    runner.train()
+    assert runner.iter == 2
+
+
+def test_several_optimizers(tmp_path):
+    runner = make_runner(tmp_path, 'two losses', [DISTIL])
+    parts = {part: OptimWrapper(SGD(getattr(runner.model, part).parameters(),
+                                    lr=0.1)) for part in ('backbone', 'head')}
+    runner.optim_wrapper = OptimWrapperDict(**parts)
+    with pytest.raises(TypeError, match='one optim_wrapper, got several'):
+        runner.train()
 
 
 class Pairs(TwoLosses):

@@ -1,6 +1,8 @@
 """Both hooks in a stock Runner around models that are not ours."""
 import copy
+import gc
 import pickle
+import weakref
 
 import pytest
 import torch
@@ -8,12 +10,15 @@ from foreign_runner import (
     DISTIL,
     LOOK,
     Log,
+    clips_of,
     hook_of,
     hooks_on,
     make_runner,
+    model_of,
     train,
 )
-from mmengine.hooks import Hook
+from mmengine.evaluator import BaseMetric, Evaluator
+from mmengine.hooks import CheckpointHook, Hook
 from toy_runner import assert_equal, weights
 
 OFF = (dict(DISTIL, distill_weight=0.0), dict(LOOK, inner_lr=0.0))
@@ -92,18 +97,73 @@ def test_a_stock_average_beside_them(tmp_path):
     assert seen == [(0, False)] * 3
 
 
+class Sum(BaseMetric):
+    """Of all logits: which weights predict."""
+
+    def process(self, data_batch, data_samples):
+        self.results += [float(x.sum()) for x in data_samples]
+
+    def compute_metrics(self, results):
+        return dict(logits=sum(results))
+
+
+def validated(work_dir, epochs, validate=True, resume=False):
+    """Losses and metrics of a training that saves and validates."""
+    model = model_of('two losses')
+    model.backbone[3].p = 0.0
+    runner = make_runner(work_dir, 'two losses', BOTH, epochs=epochs,
+                         model=model)
+    runner.register_hook(CheckpointHook())
+    runner._resume = resume
+    if validate:
+        runner._val_loop = {}
+        runner._val_evaluator = Evaluator(Sum())
+        runner._val_dataloader = dict(
+            batch_size=4, dataset=clips_of('two losses', 8),
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            collate_fn=dict(type='default_collate'))
+    log = Log()
+    runner.register_hook(log)
+    runner.train()
+    scalars = runner.message_hub.log_scalars
+    return log.steps, (scalars['val/logits'].current() if validate else 0)
+
+
+def test_validation_and_resume_change_nothing(tmp_path):
+    unbroken, score = validated(tmp_path / 'a', 3)
+    assert len(unbroken) == 9
+    silent, _ = validated(tmp_path / 'b', 3, validate=False)
+    assert silent == unbroken
+    before, early = validated(tmp_path / 'c', 1)
+    after, late = validated(tmp_path / 'c', 3, resume=True)
+    assert before + after == unbroken
+    assert late == score != early
+
+
+class Trip(Hook):
+    """Fails once."""
+    armed = True
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None,
+                         outputs=None):
+        if self.armed:
+            self.armed = False
+            raise OSError('disk')
+
+
+@pytest.mark.parametrize('hook', BOTH)
+def test_a_failed_training_does_not_keep_the_model(tmp_path, hook):
+    runner = make_runner(tmp_path, 'two losses', [hook, Trip()])
+    with pytest.raises(OSError, match='disk'):
+        runner.train()
+    model = weakref.ref(runner.model)
+    del runner
+    gc.collect()
+    assert model() is None
+
+
 def test_training_twice(tmp_path):
     """After an error in the middle, the second training is whole."""
-
-    class Trip(Hook):
-        armed = True
-
-        def after_train_iter(self, runner, batch_idx, data_batch=None,
-                             outputs=None):
-            if self.armed:
-                self.armed = False
-                raise OSError('disk')
-
     runner = make_runner(tmp_path, 'two losses', [*BOTH, Trip()])
     log = Log()
     runner.register_hook(log)

@@ -38,6 +38,18 @@ def training():
     return stock.load(CASES['slowonly'].path)
 
 
+NO_VALIDATION = dict(train_cfg__val_begin=9)
+
+
+@pytest.fixture(scope='module')
+def trained(bench, training):
+    """(file, options, folder) of one epoch of the SlowOnly example."""
+    config, options, _ = prepare(bench, training, 'slowonly')
+    work = bench.folder / 'example'
+    bench.train(config, work, options)
+    return config, options, work
+
+
 def prepare(bench, training, name, hooks=None, **more):
     """The file to train, its options, and the config without the hooks."""
     case = CASES[name]
@@ -139,12 +151,11 @@ def test_weight_0_is_the_training_without_the_hook(bench, training, name):
         assert [x[key] for x in lines] == [x[key] for x in plain], key
 
 
-def test_a_new_interpreter_needs_no_more_than_the_config(bench, training):
+def test_a_new_interpreter_needs_no_more_than_the_config(bench, trained):
     """Nothing is imported before: custom_imports mends the host in time."""
-    config, options, _ = prepare(bench, training, 'slowonly')
-    work, forked = bench.folder / 'fresh', bench.folder / 'forked'
+    config, options, forked = trained
+    work = bench.folder / 'fresh'
     bench.train(config, work, options, fresh=True)
-    bench.train(config, forked, options)
     losses = [[(line['loss'], line['loss_distill']) for line in steps(folder)]
               for folder in (work, forked)]
     assert len(losses[0]) == 2 and losses[0] == losses[1]
@@ -154,22 +165,24 @@ def test_a_new_interpreter_needs_no_more_than_the_config(bench, training):
 
 
 def test_our_own_tools_take_a_stock_config_too(bench, training):
-    config, options, _ = prepare(bench, training, 'slowonly')
+    config, options, _ = prepare(bench, training, 'slowonly',
+                                 **NO_VALIDATION)
     bench.tools(stock.ROOT / 'tools/train.py', config, '--work-dir',
                 bench.folder / 'own', '--seed', '0', *options)
     assert len(steps(bench.folder / 'own')) == 2
 
 
-def test_a_test_needs_no_hook(bench, training):
+def test_a_test_needs_no_hook(bench, trained):
     """The stock config scores a checkpoint as the config with hooks does."""
-    config, options, _ = prepare(bench, training, 'slowonly', [TEACHER])
-    work = bench.folder / 'no_hook'
-    bench.train(config, work, options)
+    config, options, work = trained
+    checkpoint = load(work / 'epoch_1.pth')
+    teacher, student = checkpoint['state_dict'], student_of(checkpoint)
+    assert any(not torch.equal(teacher[key], student[key]) for key in teacher)
     scores = {}
     for kind, file in (('hooks', config), (
             'stock', stock.MIM / 'configs' / CASES['slowonly'].path)):
         dump = bench.folder / f'{kind}.pkl'
-        bench.test(file, work / 'epoch_1.pth', work / kind, options,
+        bench.test(file, work / 'epoch_1.pth', bench.folder / kind, options,
                    '--dump', dump)
         with open(dump, 'rb') as found:
             scores[kind] = torch.stack(
@@ -186,7 +199,7 @@ def test_look_ahead_on_rgbpose(bench, training):
     for kind, inner_lr in (('on', .1), ('off', 0)):
         config, options, _ = prepare(
             bench, training, 'rgbpose',
-            [dict(CONSISTENCY, inner_lr=inner_lr, **named)])
+            [dict(CONSISTENCY, inner_lr=inner_lr, **named)], **NO_VALIDATION)
         bench.train(config, bench.folder / f'ahead_{kind}', options)
         lines = steps(bench.folder / f'ahead_{kind}')
         assert len(lines) == 2
@@ -200,7 +213,7 @@ def test_rgbpose_with_as_many_clips_as_classes(bench, training):
     """Where the host's head takes the labels for soft ones, and falls."""
     config, options, _ = prepare(
         bench, training, 'rgbpose', model__cls_head__num_classes=4,
-        train_dataloader__batch_size=4, train_cfg__val_begin=9)
+        train_dataloader__batch_size=4, **NO_VALIDATION)
     work = bench.folder / 'square'
     bench.train(config, work, options)
     (line, ) = steps(work)
@@ -213,7 +226,7 @@ def test_penalty_on_two_losses_of_one_head(bench, training, order):
     config, options, _ = prepare(
         bench, training, 'tpn',
         [dict(CONSISTENCY, order=order, inner_losses=['loss_aux'],
-              outer_losses=['loss_cls'])])
+              outer_losses=['loss_cls'])], **NO_VALIDATION)
     bench.train(config, bench.folder / order, options)
     lines = steps(bench.folder / order)
     assert len(lines) == 2

@@ -23,8 +23,9 @@ class ForeignDistiller:
     ``mode='tensor'``, with ``stage='head'`` where the model knows stages;
     the student's logits are caught at its head while it computes its losses.
     A head that answers with a dict (RGBPose: 'rgb', 'pose') has one branch
-    for each entry; the teacher's fused probabilities are the mean over its
-    branches, and every branch learns from them.
+    for each entry that has a loss (its ``loss_components``, where it says);
+    the teacher's fused probabilities are the mean over these branches, and
+    each of them learns from it.
 
     Args:
         model (nn.Module): The student, unwrapped.
@@ -48,6 +49,8 @@ class ForeignDistiller:
         self.teacher = teacher
         self.weight = weight
         self.ramp = 1.0
+        # what has no loss is not trained, and knows nothing to teach
+        self._components = getattr(head, 'loss_components', None)
         self._asks = _asks_for_logits(model)
         self._tap = LossTap.of(model)
         self._tap.add(self, head)
@@ -56,6 +59,10 @@ class ForeignDistiller:
         """Leave the model as it was found."""
         self._tap.remove(self)
 
+    def check_asked(self) -> None:
+        """Refuse a model that trains past its ``__call__``."""
+        self._tap.check_asked('WATeacherDistillHook')
+
     def __call__(self, step: Step) -> dict[str, Tensor]:
         """The weighted terms of Eq. 8, ``loss_distill`` or one a branch."""
         if len(step.logits) != 1:
@@ -63,11 +70,12 @@ class ForeignDistiller:
                 'WATeacherDistillHook: expected the head to be called once '
                 'in a training step, it was called '
                 f'{len(step.logits)} times. {WAYS_OUT}')
-        student = _branches(step.logits[0], 'the head in training')
+        student = self._trained(
+            _branches(step.logits[0], 'the head in training'))
         args, kwargs = step.arguments()
         with torch.no_grad():
             said = self.teacher(*args, **{**kwargs, **self._asks})
-        teacher = _branches(said, "forward(mode='tensor')")
+        teacher = self._trained(_branches(said, "forward(mode='tensor')"))
         self._check(student, teacher)
         prob = torch.stack([x.softmax(1) for x in teacher.values()]).mean(0)
         return {
@@ -81,6 +89,13 @@ class ForeignDistiller:
         if isinstance(self.weight, Mapping):
             return self.weight.get(name or 'fused', 0.0)
         return self.weight
+
+    def _trained(self, branches: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Those of several branches that have a loss."""
+        if self._components is None or '' in branches:
+            return branches
+        return {name: logits for name, logits in branches.items()
+                if name in self._components}
 
     def _check(self, student: dict[str, Tensor],
                teacher: dict[str, Tensor]) -> None:
@@ -131,8 +146,11 @@ def _asks_for_logits(model: nn.Module) -> dict[str, str]:
             f'{list(parameters)}: expected the OpenMMLab convention, '
             "forward(inputs, data_samples, mode='tensor'), through which the "
             'teacher is asked. distill_weight=0 averages the weights alone')
-    knows_stages = ('stage' in parameters
-                    or inspect.Parameter.VAR_KEYWORD in kinds)
+    # the host's forward hands what it does not know to extract_feat
+    inner = (inspect.signature(model.extract_feat).parameters
+             if inspect.Parameter.VAR_KEYWORD in kinds
+             and hasattr(model, 'extract_feat') else {})
+    knows_stages = 'stage' in parameters or 'stage' in inner
     return dict(mode='tensor', **(dict(stage='head') if knows_stages else {}))
 
 

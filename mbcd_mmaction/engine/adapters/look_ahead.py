@@ -59,6 +59,10 @@ class NamedLossConsistency:
         """Leave the model as it was found."""
         self._tap.remove(self)
 
+    def check_asked(self) -> None:
+        """Refuse a model that trains past its ``__call__``."""
+        self._tap.check_asked('GradientConsistencyHook')
+
     def __call__(self, step: Step) -> dict[str, Tensor]:
         """Outer losses at theta', or a penalty beside all."""
         if not self.active:

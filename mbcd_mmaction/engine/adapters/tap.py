@@ -70,6 +70,7 @@ class LossTap:
         self._handles: list = []
         self._step: Step | None = None
         self._busy = False
+        self._asked = False
 
     @classmethod
     def of(cls, model: nn.Module) -> 'LossTap':
@@ -124,6 +125,25 @@ class LossTap:
         self._handles.clear()
         self._step = None
         self._busy = False
+        self._asked = False
+
+    def check_asked(self, who: str) -> None:
+        """Refuse a model whose training step does not pass here.
+
+        Args:
+            who (str): The hook that would train on in silence.
+
+        Raises:
+            TypeError: No step has come by yet.
+        """
+        model = self._model()
+        if not self._asked and model is not None:
+            raise TypeError(
+                f'{who}: {type(model).__name__} has made a training step '
+                "without model(..., mode='loss'), through which the losses "
+                "are reached: expected MMEngine's BaseModel.train_step, or "
+                'one that calls the model itself (not its forward() or '
+                'loss()) and gives mode by its name')
 
     def _before(self, module: nn.Module, args: tuple,
                 kwargs: dict[str, Any]) -> None:
@@ -131,8 +151,12 @@ class LossTap:
         # copies of the model carry these hooks too
         wanted = (kwargs.get('mode') == 'loss' and module.training
                   and module is self._model())
+        if not wanted:
+            self._step = None
+            return
+        self._asked = True
         given = Step(module, args, kwargs)
-        self._step = Step(module, *given.arguments()) if wanted else None
+        self._step = Step(module, *given.arguments())
 
     def _keep(self, head: nn.Module, args: tuple, output: Logits) -> None:
         """Note what the head says within a training step."""

@@ -1,11 +1,14 @@
 """Eq. 5-6 in time: when the step looks ahead."""
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
+from mmengine.hooks.hook import DATA_BATCH
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
+from mmengine.optim import OptimWrapper
+from mmengine.runner import IterBasedTrainLoop, Runner
 
 from ...models.recognizer import MultiModalRecognizer
 from ...models.slots import LookAhead, check_no_reentrant_checkpoint
@@ -76,6 +79,7 @@ class GradientConsistencyHook(Hook):
         """Check the model once; fail before the first step."""
         if self.slot is None:
             return
+        check_counts_epochs(runner, self.start_epoch, self.end_epoch)
         model = unwrap(runner.model)
         # as it will be in the first step: stock models freeze stages here
         model.train()
@@ -83,7 +87,8 @@ class GradientConsistencyHook(Hook):
             model, runner.cfg.get('activation_checkpointing'))
         if self.slot.order != 'first':
             _check_second_derivatives(runner, self.slot.order)
-        self.slot.loss_scale = lambda: _loss_scale(runner)
+        # of the wrapper alone: a Runner would keep its model alive
+        self.slot.loss_scale = partial(_loss_scale, runner.optim_wrapper)
         if not isinstance(model, MultiModalRecognizer):
             self.foreign = NamedLossConsistency(model, self.slot,
                                                 **self.named)
@@ -105,6 +110,15 @@ class GradientConsistencyHook(Hook):
         else:
             unwrap(runner.model).lookahead = self.slot if active else None
 
+    def after_train_iter(self,
+                         runner: Runner,
+                         batch_idx: int,
+                         data_batch: DATA_BATCH = None,
+                         outputs: dict | None = None) -> None:
+        """Refuse a model whose losses are never seen."""
+        if self.foreign is not None:
+            self.foreign.check_asked()
+
     def after_train(self, runner: Runner) -> None:
         """Leave the model as it was found."""
         if self.foreign is not None:
@@ -118,6 +132,24 @@ class GradientConsistencyHook(Hook):
 def unwrap(model):
     """The recognizer itself, out of a DDP wrapper."""
     return model.module if is_model_wrapper(model) else model
+
+
+def check_counts_epochs(runner: Runner, *epochs: int | None) -> None:
+    """Refuse epochs that never come.
+
+    Args:
+        runner (Runner): At the start of its training.
+        *epochs (int, optional): Numbers of epochs that are waited for.
+
+    Raises:
+        ValueError: One is after the first, and the loop is one of steps.
+    """
+    loop = getattr(runner, 'train_loop', None)
+    if isinstance(loop, IterBasedTrainLoop) and any(epochs):
+        raise ValueError(
+            'expected start_epoch=0 and no end_epoch under '
+            f'{type(loop).__name__}, whose epoch is 0 throughout; got '
+            f'{[e for e in epochs if e]}. Train with EpochBasedTrainLoop')
 
 
 def is_compiled(runner: Runner) -> bool:
@@ -151,7 +183,7 @@ def _check_second_derivatives(runner: Runner, order: str) -> None:
             'or on a GPU')
 
 
-def _loss_scale(runner: Runner) -> float:
+def _loss_scale(optim_wrapper: OptimWrapper) -> float:
     """The AMP scaler's factor, 1 without one."""
-    scaler = getattr(runner.optim_wrapper, 'loss_scaler', None)
+    scaler = getattr(optim_wrapper, 'loss_scaler', None)
     return float(scaler.get_scale()) if scaler is not None else 1.0

@@ -6,6 +6,7 @@ from mmaction.registry import HOOKS
 from mmengine.dist import all_reduce, get_world_size
 from mmengine.hooks import EMAHook
 from mmengine.hooks.hook import DATA_BATCH
+from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from torch import nn
 
@@ -13,7 +14,11 @@ from ...models.averaged_model import WeightAverageTeacher
 from ...models.recognizer import MultiModalRecognizer
 from ...models.slots import Distiller
 from ..adapters import ForeignDistiller, LossTap
-from .gradient_consistency import forget_compiled_code, unwrap
+from .gradient_consistency import (
+    check_counts_epochs,
+    forget_compiled_code,
+    unwrap,
+)
 
 __all__ = ['WATeacherDistillHook']
 
@@ -105,6 +110,13 @@ class WATeacherDistillHook(EMAHook):
     def before_train(self, runner: Runner) -> None:
         """Start from the student, initialised by now, and fill the slot."""
         super().before_train(runner)
+        check_counts_epochs(runner, self.start_epoch)
+        if isinstance(getattr(runner, 'optim_wrapper', None),
+                      OptimWrapperDict):
+            raise TypeError(
+                'WATeacherDistillHook averages after each step of the '
+                'optimizer: expected one optim_wrapper, got several '
+                '(OptimWrapperDict)')
         if int(self.ema_model.steps) == 0:
             self.ema_model.copy_from(self.src_model)
         if not self.distills:
@@ -139,6 +151,8 @@ class WATeacherDistillHook(EMAHook):
                          data_batch: DATA_BATCH = None,
                          outputs: dict | None = None) -> None:
         """Eq. 7, where the optimizer has stepped."""
+        if isinstance(self.distiller, ForeignDistiller):
+            self.distiller.check_asked()
         if not runner.optim_wrapper.should_update():
             return
         if self._ema_started(runner):
