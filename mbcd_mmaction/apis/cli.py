@@ -12,7 +12,7 @@ from mmengine.device import get_device
 from mmengine.runner import Runner
 
 from .modalities import follow_modalities
-from .preflight import check_datasets
+from .preflight import check_datasets, warn_of_seen_targets
 
 _OPTIONS_HELP = (
     'override some settings in the used config, the key-value pair in xxx=yyy '
@@ -245,7 +245,9 @@ def run_tool(cfg: Config, splits: Sequence[str],
         if os.environ.get('RANK', '0') == '0':
             print(error, file=sys.stderr)
         return 1
-    action(build_runner(cfg))
+    runner = build_runner(cfg)
+    warn_of_seen_targets(cfg)  # now there is a log for it to stand in
+    action(runner)
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
     return 0

@@ -1,9 +1,11 @@
 """What can be checked before a model is built."""
+import logging
 from collections.abc import Iterator, Sequence
 
 from mmaction.registry import DATASETS
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
 
 
 def leaf_datasets(dataset: dict) -> Iterator[dict]:
@@ -53,3 +55,31 @@ def check_datasets(cfg: Config,
             if (isinstance(dataset_type, type)
                     and issubclass(dataset_type, BaseDataset)):
                 DATASETS.build({**leaf, 'lazy_init': True, 'pipeline': []})
+
+
+def warn_of_seen_targets(cfg: Config) -> list[str]:
+    """Say so where a domain of the test is also one of training.
+
+    The test's score is then not one of an unseen domain. That may be meant
+    (an in-domain protocol), so the run goes on. Datasets without ``domains``
+    are passed over.
+
+    Args:
+        cfg (Config): A whole config.
+
+    Returns:
+        list[str]: The domains that training or validation see too.
+    """
+    seen, target = set(), set()
+    for split, found in (('train', seen), ('val', seen), ('test', target)):
+        loader = cfg.get(f'{split}_dataloader', None) or {}
+        for leaf in leaf_datasets(loader.get('dataset') or {}):
+            names = leaf.get('domains') or ()
+            found.update([names] if isinstance(names, str) else names)
+    both = sorted(seen & target)
+    if both:
+        print_log(
+            f'{both} are tested on and also trained or validated on: the '
+            'score will not be one of an unseen domain', 'current',
+            logging.WARNING)
+    return both

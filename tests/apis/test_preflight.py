@@ -1,13 +1,19 @@
 """Datasets are asked for their folders before anything is built."""
 import copy
+import logging
 from pathlib import Path
 
 import pytest
 from mmaction.registry import DATASETS
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
+from mmengine.logging import MMLogger
 
-from mbcd_mmaction.apis.preflight import check_datasets, leaf_datasets
+from mbcd_mmaction.apis.preflight import (
+    check_datasets,
+    leaf_datasets,
+    warn_of_seen_targets,
+)
 
 
 @pytest.fixture
@@ -94,3 +100,39 @@ def test_inside_wrappers(asked, tmp_path):
 
 def test_datasets_without_a_lazy_start_are_not_built(asked):
     check_datasets(config(train=dict(type='Foreign')))
+
+
+@pytest.mark.parametrize('train,val,test,seen', [
+    (['D1', 'D2'], ['D1', 'D2'], ['D3'], []),
+    (['D1', 'D2'], ['D1'], ['D2'], ['D2']),
+    ('a', 'b', 'b', ['b']),  # one domain as a word
+    (['D1'], ['D1', 'D3'], ['D3'], ['D3']),  # selection counts
+    (None, None, ['D1'], []),
+])
+def test_a_target_that_training_sees_is_said(train, val, test, seen):
+    loaders = {
+        f'{split}_dataloader': dict(dataset=dict(
+            type='ConcatDataset', datasets=[dict(type='A', domains=names)]))
+        for split, names in (('train', train), ('val', val), ('test', test))
+        if names is not None}
+    heard = []
+    handler = logging.Handler()
+    handler.emit = heard.append
+    logger = MMLogger.get_instance('seen')
+    logger.addHandler(handler)
+    try:
+        assert warn_of_seen_targets(Config(loaders)) == seen
+    finally:
+        logger.removeHandler(handler)
+    assert len(heard) == bool(seen)
+    if seen:
+        assert heard[0].levelno == logging.WARNING
+        assert f'{seen} are tested on and also trained' in (
+            heard[0].getMessage())
+
+
+def test_other_datasets_are_passed_over():
+    assert warn_of_seen_targets(Config(dict(
+        train_dataloader=dict(dataset=dict(type='VideoDataset')),
+        val_dataloader=None,
+        test_dataloader=dict(dataset=dict(type='VideoDataset'))))) == []
