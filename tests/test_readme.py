@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from shipped import EXPERIMENTS
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / 'README.md').read_text()
@@ -46,3 +47,7 @@ def test_make_targets_exist():
 def test_initial_weights_in_a_short_average():
     """The figure in 'Traps': .999 after 330 steps."""
     assert f'{100 * 0.999**330:.0f} % initial weights' in TEXT
+
+
+def test_number_of_experiments():
+    assert f'The {len(EXPERIMENTS)} experiments' in TEXT

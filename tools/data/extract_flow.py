@@ -16,8 +16,8 @@ def parse_args() -> argparse.Namespace:
         description='Compute the optical flow of the clips of a manifest')
     command.add_common_arguments(parser)
     parser.add_argument('--method', choices=METHODS, default='dis',
-                        help='dis is fast; tvl1 takes a hundred times as '
-                        'long (default: dis)')
+                        help='dis is fast; tvl1 takes far longer '
+                        '(default: dis)')
     parser.add_argument('--step', type=int, default=1, choices=STEPS,
                         help='2: from every second frame to the next such, '
                         'half the rate (default: 1)')

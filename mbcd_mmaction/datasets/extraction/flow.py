@@ -22,7 +22,7 @@ def flow_method(name: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """A function from two grey frames to the flow from first to second.
 
     Args:
-        name (str): 'dis' (fast) or 'tvl1' (a hundred times slower, what most
+        name (str): 'dis' (fast) or 'tvl1' (far slower, what most
             published sets used).
 
     Returns:
