@@ -1,5 +1,5 @@
 """The method's equations: tensors in, tensors out, torch only."""
-from .distillation import distillation_terms, kl_divergence
+from .distillation import kl_divergence
 from .fast_weights import (
     alignment_penalty,
     average_across_ranks,
@@ -9,6 +9,7 @@ from .fast_weights import (
     inner_gradients,
 )
 from .feature_perturbation import dsu
+from .known_gradient import take_gradients, with_gradients
 from .modality_balance import (
     confidence,
     dominance_ratio,
@@ -19,8 +20,8 @@ from .weight_average import effective_decay, weight_average_
 
 __all__ = [
     'alignment_penalty', 'average_across_ranks', 'confidence',
-    'cosine_penalty', 'distillation_terms', 'dominance_ratio', 'drop_prob',
-    'dsu', 'effective_decay', 'fast_weights', 'gradient_inner_product',
+    'cosine_penalty', 'dominance_ratio', 'drop_prob', 'dsu',
+    'effective_decay', 'fast_weights', 'gradient_inner_product',
     'inner_gradients', 'kl_divergence', 'sample_keep_mask',
-    'weight_average_'
+    'take_gradients', 'weight_average_', 'with_gradients'
 ]

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from .known_gradient import take_gradients
+
 __all__ = [
     'alignment_penalty', 'average_across_ranks', 'cosine_penalty',
     'fast_weights', 'gradient_inner_product', 'inner_gradients'
@@ -35,19 +37,11 @@ def inner_gradients(loss: Tensor,
         dict[str, Tensor]: Gradients, shaped as the parameters; zeros for
         parameters that the loss does not depend on.
     """
-    if not params:
-        return {}
-    with torch.autocast(loss.device.type, enabled=False):
-        grads = torch.autograd.grad(
-            loss if loss_scale == 1.0 else loss * loss_scale,
-            list(params.values()),
-            retain_graph=True,
-            create_graph=create_graph,
-            allow_unused=True)
+    grads = take_gradients(
+        loss, params, create_graph, loss_scale=loss_scale)
     return {
-        name: torch.zeros_like(param) if grad is None else
-        (grad if loss_scale == 1.0 else grad / loss_scale)
-        for (name, param), grad in zip(params.items(), grads, strict=True)
+        name: grads[name] if name in grads else torch.zeros_like(param)
+        for name, param in params.items()
     }
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..functional import confidence, dominance_ratio
 from .branch import Branch
+from .first_pass import FirstPass, release
 from .modality_dropout import BaseModalityDropout
 from .presence import Presence
 from .slots import Distiller, LookAhead
@@ -57,6 +58,12 @@ class MultiModalRecognizer(BaseModel):
         train_layer_norm (bool): See Branch. Defaults to True.
         update_bn_at_fast_weights (bool): Whether BatchNorm's running
             statistics also move in pass 2. Defaults to True.
+        release_early (bool): Whether a step that looks ahead (first order)
+            takes all gradients of a modality's pass 1 at once, so that its
+            activations are freed before those of the next. The numbers are
+            the same; the gradient of a modality's terms then hangs on the
+            first of them alone, and none reaches the inputs. Defaults to
+            True.
         test_modalities (Sequence[str], optional): The subset that predicts;
             the others are masked. Defaults to None: all.
         data_preprocessor (dict, optional): MultiModalDataPreprocessor.
@@ -76,6 +83,7 @@ class MultiModalRecognizer(BaseModel):
                  trunk_norm: str = 'frozen',
                  train_layer_norm: bool = True,
                  update_bn_at_fast_weights: bool = True,
+                 release_early: bool = True,
                  test_modalities: Sequence[str] | None = None,
                  data_preprocessor: dict | None = None,
                  init_cfg: dict | None = None) -> None:
@@ -85,6 +93,7 @@ class MultiModalRecognizer(BaseModel):
         self.num_classes = num_classes
         self.unimodal_loss_weight = float(unimodal_loss_weight)
         self.update_bn_at_fast_weights = update_bn_at_fast_weights
+        self.release_early = release_early
         self.test_modalities = test_modalities
         check_known(test_modalities or (), self.modalities)
         defaults = dict(
@@ -159,31 +168,33 @@ class MultiModalRecognizer(BaseModel):
         labels = labels_of(data_samples).repeat_interleave(num_views)
         # step 1: the frozen trunks, once
         trunk = self.run_trunk(views, passes=2 if self._looks_ahead else 1)
-        # step 2: pass 1, at theta
-        embeddings, unimodal_logits = self._first_pass(trunk)
-        unimodal_losses = {
-            m: F.cross_entropy(logits, labels)
-            for m, logits in unimodal_logits.items()
-        }
-        losses = self._unimodal_terms(unimodal_losses)
+        # step 6, first: it draws nothing, and pass 1 is rid of its graph
+        # the sooner
+        teacher_prob = (self.distiller
+                        and self.distiller.teacher_prob(views, trunk))
+        # step 2: pass 1, at theta, with its terms of Eq. 8 and 9
+        first = self._first_pass(trunk, labels, teacher_prob)
         # step 3: Eq. 2-4
-        keep_mask, log = self._balance(unimodal_logits)
+        keep_mask, log = self._balance(first.logits)
         # steps 4 and 5: Eq. 5 and pass 2, at theta'
+        embeddings = first.embeddings
         if self._looks_ahead:
-            fast = self.lookahead.fast_weights(unimodal_losses,
-                                               self.encoder_params())
-            embeddings = self._second_pass(trunk, fast)
+            embeddings = self._second_pass(trunk, self._fast_weights(first))
         fused_logits = self.fuse(embeddings, keep_mask)
-        losses['loss_cls'] = F.cross_entropy(fused_logits, labels)
+        losses = {'loss_cls': F.cross_entropy(fused_logits, labels)}
         if self.lookahead is not None and not self.lookahead.takes_step:
             losses['loss_consistency'] = self.lookahead.penalty(
-                unimodal_losses, losses['loss_cls'], self.encoder_params())
-        # steps 6 and 7: Eq. 8
+                first.losses, losses['loss_cls'], self.encoder_params())
+        # step 7: Eq. 8, the fused term
         if self.distiller is not None:
             losses.update(
-                self.distiller.losses(views, trunk, fused_logits,
-                                      unimodal_logits))
-        return {**losses, **log}  # step 8: the host sums and steps
+                self.distiller.term('fused', teacher_prob, fused_logits))
+        # step 8: the host sums, in this order, and steps
+        own = {name: term for terms in first.terms.values()
+               for name, term in terms.items()}
+        taught = {name: own.pop(name) for name in list(own)
+                  if name.startswith('loss_distill_')}
+        return {**own, **losses, **taught, **log}
 
     def predict(self,
                 inputs: Mapping[str, Tensor],
@@ -209,7 +220,9 @@ class MultiModalRecognizer(BaseModel):
                             modalities or self.test_modalities)
         views, num_views = flatten_views(
             {m: inputs[m] for m in presence.modalities})
-        embeddings, unimodal_logits = self._first_pass(self.run_trunk(views))
+        embeddings, unimodal_logits = {}, {}
+        for m, h in self.run_trunk(views).items():
+            embeddings[m], unimodal_logits[m] = self._encode(m, h)
         embeddings = presence.fill_absent(embeddings, {
             m: branch.embed_dims
             for m, branch in self.branches.items()
@@ -299,18 +312,48 @@ class MultiModalRecognizer(BaseModel):
     def _looks_ahead(self) -> bool:
         return self.lookahead is not None and self.lookahead.takes_step
 
-    def _first_pass(
-        self, trunk: Mapping[str, Features]
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Pass 1, at theta: embeddings (N, D_k), logits (N, K) each."""
-        embeddings, logits = {}, {}
-        for m in trunk:
-            z = self.branches[m](trunk[m], self.feature_perturbation)
-            embeddings[m] = z
-            if self.unimodal_loss_weight == 0:
-                z = z.detach()
-            logits[m] = self.unimodal_heads[m](z)
-        return embeddings, logits
+    def _encode(self, m: str, h: Features) -> tuple[Tensor, Tensor]:
+        """Pass 1 of one modality: embedding (N, D_k), logits (N, K)."""
+        z = self.branches[m](h, self.feature_perturbation)
+        seen = z.detach() if self.unimodal_loss_weight == 0 else z
+        return z, self.unimodal_heads[m](seen)
+
+    def _first_pass(self, trunk: Mapping[str, Features], labels: Tensor,
+                    teacher_prob: Tensor | None) -> FirstPass:
+        """Pass 1 of all modalities, its graph released where it may be."""
+        first = FirstPass()
+        releases = self.release_early and self._looks_ahead and (
+            self.lookahead.order == 'first')
+        if releases:
+            first.scale = self.lookahead.loss_scale()
+        for m, h in trunk.items():
+            z, logits = self._encode(m, h)
+            loss = F.cross_entropy(logits, labels)
+            terms = self._unimodal_terms(m, loss)
+            if teacher_prob is not None:
+                terms.update(self.distiller.term(m, teacher_prob, logits))
+            if releases:
+                del z  # the rest of the graph goes with the gradients
+                logits = logits.detach()
+                first.inner_grads[m], terms = release(
+                    loss, self.unimodal_loss_weight or 1.0, terms,
+                    self.branches[m].trainable_params(),
+                    [self.unimodal_heads[m], *self._perturbation_modules()],
+                    first.scale)
+                loss = loss.detach()
+            else:
+                first.embeddings[m] = z
+            first.logits[m] = logits
+            first.losses[m] = loss
+            first.terms[m] = terms
+        return first
+
+    def _fast_weights(self, first: FirstPass) -> dict[str, dict[str, Tensor]]:
+        """Eq. 5, from the gradients that are there or by taking them."""
+        params = self.encoder_params()
+        if first.inner_grads:
+            return self.lookahead.step(first.inner_grads, params, first.scale)
+        return self.lookahead.fast_weights(first.losses, params)
 
     def _second_pass(
             self, trunk: Mapping[str, Features],
@@ -326,15 +369,16 @@ class MultiModalRecognizer(BaseModel):
                 branch, state, (trunk[m], ))
         return embeddings
 
-    def _unimodal_terms(
-            self, unimodal_losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The weighted L_k, or the probes' losses at weight 0."""
+    def _unimodal_terms(self, m: str, loss: Tensor) -> dict[str, Tensor]:
+        """The weighted L_k, or the probe's loss at weight 0."""
         if self.unimodal_loss_weight == 0:
-            return {f'loss_probe_{m}': v for m, v in unimodal_losses.items()}
-        return {
-            f'loss_{m}': self.unimodal_loss_weight * v
-            for m, v in unimodal_losses.items()
-        }
+            return {f'loss_probe_{m}': loss}
+        return {f'loss_{m}': self.unimodal_loss_weight * loss}
+
+    def _perturbation_modules(self) -> list[nn.Module]:
+        """The feature perturbation, where it may have parameters."""
+        perturb = self.feature_perturbation
+        return [perturb] if isinstance(perturb, nn.Module) else []
 
     def _balance(
         self, unimodal_logits: Mapping[str, Tensor]

@@ -3,7 +3,7 @@
 A slot holds no state of its own but its settings; the hooks decide when it
 is there (see ``engine/hooks``).
 """
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +12,9 @@ from ..functional import (
     alignment_penalty,
     average_across_ranks,
     cosine_penalty,
-    distillation_terms,
     fast_weights,
     inner_gradients,
+    kl_divergence,
 )
 from .stages import Features
 
@@ -75,8 +75,24 @@ class LookAhead:
         Returns:
             dict: Modality to theta'_k by name.
         """
-        grads = self._gradients(
-            sum(unimodal_losses.values()), params, self.order == 'second')
+        scale = self.loss_scale()
+        grads = self._gradients(unimodal_losses, params, scale,
+                                self.order == 'second')
+        return self.step(grads, params, scale)
+
+    def step(self, grads: Params, params: Params,
+             scale: float) -> dict[str, dict[str, Tensor]]:
+        """Eq. 5 along gradients of this process.
+
+        Args:
+            grads (Mapping): Modality to the gradient of L_k by name.
+            params (Mapping): Modality to theta_k by name.
+            scale (float): The loss scale with which they were taken.
+
+        Returns:
+            dict: Modality to theta'_k by name.
+        """
+        grads = self._agreed(grads, scale, self.order == 'second')
         return {
             modality: fast_weights(params[modality], grads[modality],
                                    self.inner_lr)
@@ -86,28 +102,47 @@ class LookAhead:
     def penalty(self, unimodal_losses: Mapping[str, Tensor],
                 fused_loss: Tensor, params: Params) -> Tensor:
         """Eq. 6 as a loss, by inner product or cosine, shape ()."""
-        unimodal = self._gradients(
-            sum(unimodal_losses.values()), params, create_graph=True)
-        fused = self._gradients(fused_loss, params, create_graph=True)
+        scale = self.loss_scale()
+        unimodal, fused = (
+            self._agreed(self._gradients(losses, params, scale, True), scale,
+                         True)
+            for losses in (unimodal_losses, {'fused': fused_loss}))
         cost = cosine_penalty if self.order == 'cosine' else alignment_penalty
         return cost(unimodal, fused, self.inner_lr)
 
-    def _gradients(self, loss: Tensor, params: Params,
+    def _gradients(self, losses: Mapping[str, Tensor], params: Params,
+                   scale: float,
                    create_graph: bool) -> dict[str, dict[str, Tensor]]:
-        """One backward pass for all modalities, one reduction for all."""
-        flat = {(modality, name): param
-                for modality, named in params.items()
-                for name, param in named.items()}
-        scale = self.loss_scale()
-        grads = inner_gradients(loss, flat, create_graph, scale)
+        """One backward pass for all modalities."""
+        grads = inner_gradients(
+            sum(losses.values()), _flat(params), create_graph, scale)
+        return _nested(grads, params)
+
+    def _agreed(self, grads: Params, scale: float,
+                differentiable: bool) -> dict[str, dict[str, Tensor]]:
+        """The processes' mean, in one reduction for all modalities."""
+        flat = _flat(grads)
         if self.sync_inner_grad:
-            grads = average_across_ranks(grads, differentiable=create_graph)
+            flat = average_across_ranks(flat, differentiable)
         if scale != 1.0:
-            grads = _zero_if_overflowed(grads)
-        nested: dict[str, dict[str, Tensor]] = {m: {} for m in params}
-        for (modality, name), grad in grads.items():
-            nested[modality][name] = grad
-        return nested
+            flat = _zero_if_overflowed(flat)
+        return _nested(flat, grads)
+
+
+def _flat(nested: Params) -> dict[tuple[str, str], Tensor]:
+    """Modality to name to tensor as one level."""
+    return {(modality, name): tensor
+            for modality, named in nested.items()
+            for name, tensor in named.items()}
+
+
+def _nested(flat: Mapping[tuple[str, str], Tensor],
+            modalities: Iterable[str]) -> dict[str, dict[str, Tensor]]:
+    """What ``_flat`` has flattened."""
+    nested: dict[str, dict[str, Tensor]] = {m: {} for m in modalities}
+    for (modality, name), tensor in flat.items():
+        nested[modality][name] = tensor
+    return nested
 
 
 def _zero_if_overflowed(
@@ -148,18 +183,29 @@ class Distiller:
         # hooks of others (EMA) copy models; a slot belongs to its hook
         return self
 
-    def losses(self, inputs: Mapping[str, Tensor],
-               trunk_features: Mapping[str, Features], fused_logits: Tensor,
-               unimodal_logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The weighted terms of Eq. 8, by their names in the loss dict."""
+    def teacher_prob(self, inputs: Mapping[str, Tensor],
+                     trunk_features: Mapping[str, Features]) -> Tensor:
+        """What the teacher says: probabilities (N, K), no gradient."""
         with torch.no_grad():
-            teacher_prob = self.teacher(inputs, trunk_features)
-        terms = distillation_terms(teacher_prob, fused_logits,
-                                   unimodal_logits)
-        return {
-            f'loss_distill_{name}': self.ramp * self.weight_of(name) * value
-            for name, value in terms.items() if self.weight_of(name) > 0
-        }
+            return self.teacher(inputs, trunk_features)
+
+    def term(self, name: str, teacher_prob: Tensor,
+             logits: Tensor) -> dict[str, Tensor]:
+        """One weighted term of Eq. 8, by its name in the loss dict.
+
+        Args:
+            name (str): 'fused' or a modality.
+            teacher_prob (Tensor): From :meth:`teacher_prob`.
+            logits (Tensor): The student's, (N, K).
+
+        Returns:
+            dict[str, Tensor]: One loss of shape (), none if it weighs 0.
+        """
+        weight = self.weight_of(name)
+        if weight == 0:
+            return {}
+        loss = kl_divergence(teacher_prob, logits)
+        return {f'loss_distill_{name}': self.ramp * weight * loss}
 
     def weight_of(self, name: str) -> float:
         """The weight of one term, 'fused' or a modality."""

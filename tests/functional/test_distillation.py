@@ -6,10 +6,7 @@ import pytest
 import torch
 from scipy.stats import entropy
 
-from mbcd_mmaction.functional.distillation import (
-    distillation_terms,
-    kl_divergence,
-)
+from mbcd_mmaction.functional.distillation import kl_divergence
 
 
 def draw(seed, num=5, classes=4, spread=2.0):
@@ -104,41 +101,16 @@ def test_other_shapes_are_refused():
         kl_divergence(draw(0).softmax(1), draw(1, classes=3))
 
 
-# The sum over heads ---------------------------------------------------------
-
-
-def test_terms_are_one_divergence_each():
-    teacher = draw(0).softmax(1)
-    fused = draw(1)
-    own = dict(video=draw(2), audio=draw(3), flow=draw(4))
-    got = distillation_terms(teacher, fused, own)
-    assert list(got) == ['fused', 'video', 'audio', 'flow']
-    for name, logits in dict(fused=fused, **own).items():
-        assert got[name].shape == ()
-        assert got[name].item() == pytest.approx(
-            oracle.kl_divergence(teacher, logits).item(), rel=1e-10)
-
-
-def test_terms_send_gradient_to_each_student_and_not_to_the_teacher():
-    teacher = draw(0).requires_grad_()
-    fused = draw(1).requires_grad_()
-    own = {n: draw(i).requires_grad_() for i, n in enumerate('ab', 2)}
-    sum(distillation_terms(teacher.softmax(1), fused, own).values()
-        ).backward()
+def test_gradient_reaches_the_student_and_not_the_teacher():
+    teacher, student = draw(0).requires_grad_(), draw(1).requires_grad_()
+    kl_divergence(teacher.softmax(1), student).backward()
     assert teacher.grad is None
-    for logits in (fused, *own.values()):
-        assert logits.grad.any()
-
-
-def test_terms_without_unimodal_heads():
-    got = distillation_terms(draw(0).softmax(1), draw(1), {})
-    assert list(got) == ['fused']
+    assert student.grad.any()
 
 
 def test_arguments_are_left_alone():
-    teacher, fused, own = draw(0).softmax(1), draw(1), dict(a=draw(2))
-    kept = [t.clone() for t in (teacher, fused, own['a'])]
-    distillation_terms(teacher, fused, own)
-    for before, after in zip(kept, (teacher, fused, own['a']), strict=True):
+    teacher, student = draw(0).softmax(1), draw(1)
+    kept = [t.clone() for t in (teacher, student)]
+    kl_divergence(teacher, student)
+    for before, after in zip(kept, (teacher, student), strict=True):
         assert torch.equal(before, after)
-    assert list(own) == ['a']
