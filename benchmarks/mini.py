@@ -11,12 +11,10 @@ a part of the runs must be sent elsewhere with --results and --page.
 import argparse
 import json
 import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mbcd_mmaction.analysis.tables import results_page
-from mbcd_mmaction.apis.experiment import Experiment, run_experiment
+from mbcd_mmaction.apis.experiment import Experiment, run_all, run_experiment
 from mbcd_mmaction.datasets.mini import make_mini
 
 METHODS = {'erm': 'ERM', 'ema': 'EMA', 'mbcd': 'MBCD'}
@@ -59,28 +57,11 @@ def main() -> int:
         Experiment(method, 'mini', target, seed) for seed in args.seeds
         for target in args.targets for method in args.methods
     ]
-    lock, done, failed = threading.Lock(), [], []
-
-    def run(experiment: Experiment) -> None:
-        try:
-            result = run_experiment(
-                experiment, ROOT, args.work_dir,
-                env={'OMP_NUM_THREADS': '1'})
-        except RuntimeError as error:
-            with lock:
-                failed.append(experiment.name)
-                print(f'FAILED {experiment.name}: {error}', flush=True)
-            return
-        with lock:
-            done.append(result)
-            print(
-                f'[{len(done)}/{len(experiments)}] {experiment.name}: source '
-                f'{100 * result["source_metrics"]["acc/top1"]:.1f}, target '
-                f'{100 * result["target_metrics"]["acc/top1"]:.1f} '
-                f'({result["seconds"]:.0f} s)', flush=True)
-
-    with ThreadPoolExecutor(args.jobs) as pool:
-        list(pool.map(run, experiments))
+    done, failed = run_all(
+        experiments,
+        lambda experiment: run_experiment(experiment, ROOT, args.work_dir,
+                                          env={'OMP_NUM_THREADS': '1'}),
+        args.jobs)
     if failed:
         print(f'{len(failed)} runs failed; no table is written',
               file=sys.stderr)

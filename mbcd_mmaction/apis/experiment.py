@@ -5,8 +5,10 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from mmengine.config import Config
 from ..analysis.scalars import best_epoch, read_scalars
 from ..version import __version__
 
-__all__ = ['Experiment', 'run_experiment']
+__all__ = ['Experiment', 'run_all', 'run_experiment']
 
 RESULT = 'result.json'
 
@@ -135,6 +137,45 @@ def run_experiment(experiment: Experiment,
         seconds=round(train_seconds, 1))
     result_file.write_text(json.dumps(result, indent=1) + '\n')
     return result
+
+
+def run_all(experiments: Sequence[Experiment],
+            run: Callable[[Experiment], dict],
+            jobs: int = 1) -> tuple[list[dict], list[str]]:
+    """Run experiments side by side; those that fail do not stop the rest.
+
+    One line is printed for each as it ends.
+
+    Args:
+        experiments (Sequence[Experiment]): What to run.
+        run (Callable): Runs one, as :func:`run_experiment` does.
+        jobs (int): How many at once. Defaults to 1.
+
+    Returns:
+        tuple: The results in the order of ``experiments``, and the names of
+        those that failed.
+    """
+    lock, done, failed = threading.Lock(), {}, []
+
+    def one(experiment: Experiment) -> None:
+        try:
+            result = run(experiment)
+        except RuntimeError as error:
+            with lock:
+                failed.append(experiment.name)
+                print(f'FAILED {experiment.name}: {error}', flush=True)
+            return
+        with lock:
+            done[experiment] = result
+            print(
+                f'[{len(done)}/{len(experiments)}] {experiment.name}: source '
+                f'{100 * result["source_metrics"]["acc/top1"]:.1f}, target '
+                f'{100 * result["target_metrics"]["acc/top1"]:.1f} '
+                f'({result["seconds"]:.0f} s)', flush=True)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(one, experiments))
+    return [done[e] for e in experiments if e in done], failed
 
 
 def _clear(work_dir: Path) -> None:
