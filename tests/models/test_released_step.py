@@ -67,7 +67,7 @@ def make_model(trunk_norm, **options):
     with torch.no_grad():
         for head in model.unimodal_heads.values():
             head.layers[3].weight.mul_(8)  # sure, so that masks are drawn
-        for name, tensor in model.state_dict().items():
+        for tensor in model.state_dict().values():
             if tensor.is_floating_point() and tensor.ndim == 1:
                 tensor.add_(0.2 * torch.rand_like(tensor))  # no ones, zeros
     return model.train()
