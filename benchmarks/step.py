@@ -19,7 +19,8 @@ other two run on the meta device, where nothing is computed or allocated, and
 give the same figures on any machine: FLOPs of convolutions and matrix
 products, two for a multiply and add; the most bytes that live tensors held at
 a time: parameters, buffers, gradients, Adam's state, inputs and activations,
-but nothing that an operator uses inside itself.
+but nothing that an operator uses inside itself. There, DSU perturbs in every
+call (configs/mbcd_released), which takes the most memory.
 """
 import argparse
 import json

@@ -111,6 +111,10 @@ class Variant:
                              'leave out --early and --no-early')
         options = {} if early is None else dict(release_early=early)
         config, hooks = model_config(name, modalities, size, **options)
+        if device == 'meta' and config.get('feature_perturbation'):
+            # counted at its dearest: every call perturbs
+            config['feature_perturbation'] = dict(
+                config['feature_perturbation'], prob=1.0)
         torch.manual_seed(0)
         with torch.device(device):
             self.model = MODELS.build(config)
