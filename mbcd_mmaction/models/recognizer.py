@@ -352,7 +352,9 @@ class MultiModalRecognizer(BaseModel):
         """Eq. 5, from the gradients that are there or by taking them."""
         params = self.encoder_params()
         if first.inner_grads:
-            return self.lookahead.step(first.inner_grads, params, first.scale)
+            # not kept: pass 2 needs the memory
+            inner, first.inner_grads = first.inner_grads, {}
+            return self.lookahead.step(inner, params, first.scale)
         return self.lookahead.fast_weights(first.losses, params)
 
     def _second_pass(
