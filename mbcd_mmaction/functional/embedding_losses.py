@@ -32,7 +32,9 @@ def relative_norm_alignment(embeddings: Sequence[Tensor]) -> Tensor:
     if len(embeddings) < 2:
         raise ValueError('expected the embeddings of two or more modalities, '
                          f'got {len(embeddings)}')
-    norms = [torch.linalg.vector_norm(_wide(z), dim=1).mean() for z in embeddings]
+    norms = [
+        torch.linalg.vector_norm(_wide(z), dim=1).mean() for z in embeddings
+    ]
     ratios = torch.stack([a / b for a, b in combinations(norms, 2)])
     return (ratios - 1).square().mean()
 

@@ -37,13 +37,14 @@ def sample_permutations(length: int, count: int, seed: int) -> Tensor:
 
 
 def jigsaw_puzzles(embeddings: Sequence[Tensor], num_chunks: int,
-                   permutations: Tensor) -> tuple[Tensor, Tensor]:
+                   permutations: Sequence[Sequence[int]]
+                   ) -> tuple[Tensor, Tensor]:
     """Cut embeddings into parts, and lay them in every given order.
 
     Args:
         embeddings (Sequence[Tensor]): z_m, (N, D_m) each, M of them.
         num_chunks (int): P, divides each D_m.
-        permutations (Tensor): Orders of the M * P parts, (Q, M * P).
+        permutations (Sequence): Q orders of the M * P parts, numbers each.
 
     Returns:
         tuple[Tensor, Tensor]: Puzzles (Q * N, sum of D_m) and their targets
@@ -56,7 +57,7 @@ def jigsaw_puzzles(embeddings: Sequence[Tensor], num_chunks: int,
     parts = [part for z in embeddings for part in z.chunk(num_chunks, dim=1)]
     puzzles = [
         torch.cat([parts[i] for i in order], dim=1)
-        for order in permutations.tolist()
+        for order in permutations
     ]
     targets = torch.arange(len(puzzles), device=parts[0].device)
     return torch.cat(puzzles), targets.repeat_interleave(len(parts[0]))

@@ -174,9 +174,9 @@ def test_permutations_depend_on_the_seed_alone():
 def test_puzzles_by_hand():
     z = [torch.tensor([[1., 2.], [5., 6.]]), torch.tensor([[3., 4.]] * 2)]
     puzzles, targets = fn.jigsaw_puzzles(
-        z, 2, torch.tensor([[0, 1, 2, 3], [3, 0, 2, 1]]))
+        z, 2, [[0, 1, 2, 3], [3, 0, 2, 1]])
     assert puzzles.tolist() == [[1, 2, 3, 4], [5, 6, 3, 4],
                                 [4, 1, 3, 2], [4, 5, 3, 6]]
     assert targets.tolist() == [0, 0, 1, 1]
     with pytest.raises(ValueError, match='3 equal parts'):
-        fn.jigsaw_puzzles(z, 3, torch.tensor([[0, 1]]))
+        fn.jigsaw_puzzles(z, 3, [[0, 1]])
