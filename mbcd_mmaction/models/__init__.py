@@ -9,12 +9,15 @@ from .modality_dropout import (
     BaseModalityDropout,
     FixedModalityDropout,
 )
+from .moving_average import SimpleMovingAverage
+from .objectives import CMRF, MOOSA, Objective, RNANet, SimMMDG
 from .recognizer import MultiModalRecognizer
 from .slots import Distiller, LookAhead
 from .stages import build_stages
 
 __all__ = [
     'AdaptiveModalityDropout', 'AudioResNet', 'BaseModalityDropout', 'Branch',
-    'DSU', 'Distiller', 'FixedModalityDropout', 'LookAhead', 'MLPHead',
-    'MultiModalRecognizer', 'WeightAverageTeacher', 'build_stages'
+    'CMRF', 'DSU', 'Distiller', 'FixedModalityDropout', 'LookAhead', 'MLPHead',
+    'MOOSA', 'MultiModalRecognizer', 'Objective', 'RNANet', 'SimMMDG',
+    'SimpleMovingAverage', 'WeightAverageTeacher', 'build_stages'
 ]

@@ -64,7 +64,7 @@ class WeightAverageTeacher(BaseAveragedModel):
                  steps: int) -> None:
         """Eq. 7 on one tensor, in place."""
         weight_average_([averaged_param], [source_param],
-                        effective_decay(self.ema_decay, steps, self.warmup))
+                        self.decay_at(steps))
 
     def update_parameters(self, model: nn.Module) -> None:
         """Eq. 7 on all tensors: one update after an optimizer step."""
@@ -73,12 +73,15 @@ class WeightAverageTeacher(BaseAveragedModel):
         self.steps += 1
         if step % self.interval:
             return
-        decay = effective_decay(self.ema_decay, step // self.interval,
-                                self.warmup)
+        decay = self.decay_at(step // self.interval)
         for averaged, source in pairs.averaged.values():
             weight_average_(averaged, source, decay)
         for averaged, source in pairs.copied:
             averaged.data.copy_(source.data)
+
+    def decay_at(self, step: int) -> float:
+        """The weight on the past at the update after ``step`` others."""
+        return effective_decay(self.ema_decay, step, self.warmup)
 
     def copy_from(self, model: nn.Module) -> None:
         """Make the teacher equal to the student."""

@@ -12,6 +12,7 @@ from ..functional import confidence, dominance_ratio
 from .branch import Branch
 from .first_pass import FirstPass, release
 from .modality_dropout import BaseModalityDropout
+from .objectives import AveragedNetwork, TrainingBatch, build_objective
 from .presence import Presence
 from .slots import Distiller, LookAhead
 from .stages import Features
@@ -50,10 +51,15 @@ class MultiModalRecognizer(BaseModel):
             ``AdaptiveModalityDropout`` (Eq. 2-4). Defaults to None.
         feature_perturbation (dict, optional): Config, e.g. ``DSU``, used in
             pass 1. Defaults to None.
+        objective (dict, optional): Config of what another method trains by,
+            e.g. ``SimMMDG``, in the place of Eq. 9; see
+            :class:`~mbcd_mmaction.models.objectives.Objective`. Defaults to
+            None.
         unimodal_loss_weight (float): Weight of each L_k in Eq. 9. At 0 the
             uni-modal heads still learn, from detached embeddings (probes),
             so that each modality can be reported; the encoders are then
-            trained by the fused loss alone. Defaults to 1.0.
+            trained by the fused loss alone. An objective decides that
+            itself. Defaults to 1.0.
         trunk_norm (str): 'frozen' or 'batch', see Branch.
         train_layer_norm (bool): See Branch. Defaults to True.
         update_bn_at_fast_weights (bool): Whether BatchNorm's running
@@ -79,6 +85,7 @@ class MultiModalRecognizer(BaseModel):
                  fusion_head: dict | None = None,
                  modality_dropout: dict | None = None,
                  feature_perturbation: dict | None = None,
+                 objective: dict | None = None,
                  unimodal_loss_weight: float = 1.0,
                  trunk_norm: str = 'frozen',
                  train_layer_norm: bool = True,
@@ -116,6 +123,8 @@ class MultiModalRecognizer(BaseModel):
             modality_dropout and MODELS.build(modality_dropout))
         self.feature_perturbation = (
             feature_perturbation and MODELS.build(feature_perturbation))
+        self.objective = build_objective(objective, dims, num_classes)
+        self.averaged: AveragedNetwork | None = None
         self.lookahead: LookAhead | None = None
         self.distiller: Distiller | None = None
 
@@ -162,6 +171,7 @@ class MultiModalRecognizer(BaseModel):
             dict[str, Tensor]: Losses ``loss_*``, which the host sums, and
             scalars to log.
         """
+        self._check_slots()
         check_complete(data_samples, self.modalities)
         views, num_views = flatten_views(
             of_modalities(inputs, self.modalities))
@@ -176,6 +186,9 @@ class MultiModalRecognizer(BaseModel):
         first = self._first_pass(trunk, labels, teacher_prob)
         # step 3: Eq. 2-4
         keep_mask, log = self._balance(first.logits)
+        if self.objective is not None:
+            return {**self._objective_losses(first, labels, views, trunk,
+                                             keep_mask), **log}
         # steps 4 and 5: Eq. 5 and pass 2, at theta'
         embeddings = first.embeddings
         if self._looks_ahead:
@@ -297,12 +310,17 @@ class MultiModalRecognizer(BaseModel):
         Returns:
             Tensor: Probabilities (N, K).
         """
+        return self.fuse(self.averaged_embeddings(views, trunk)).softmax(1)
+
+    def averaged_embeddings(
+            self, views: Mapping[str, Tensor],
+            trunk: Mapping[str, Features]) -> dict[str, Tensor]:
+        """On the averaged model: z_k, (N, D_k); see :meth:`fused_prob`."""
         features = {
             m: trunk[m] if branch.shares_trunk else branch.trunk(views[m])
             for m, branch in self.branches.items()
         }
-        embeddings = {m: self.branches[m](features[m]) for m in features}
-        return self.fuse(embeddings).softmax(1)
+        return {m: self.branches[m](features[m]) for m in features}
 
     def encoder_params(self) -> dict[str, dict[str, nn.Parameter]]:
         """Modality to theta_k, the trainable encoder tensors by name."""
@@ -312,10 +330,51 @@ class MultiModalRecognizer(BaseModel):
     def _looks_ahead(self) -> bool:
         return self.lookahead is not None and self.lookahead.takes_step
 
+    @property
+    def _probes(self) -> bool:
+        """Whether the uni-modal heads train on detached embeddings."""
+        if self.objective is not None:
+            return not self.objective.trains_unimodal
+        return self.unimodal_loss_weight == 0
+
+    def _check_slots(self) -> None:
+        """Refuse an objective beside the terms of MBCD."""
+        if self.objective is None:
+            return
+        if self.lookahead is not None or self.distiller is not None:
+            raise ValueError(
+                f'{type(self.objective).__name__} takes the place of Eq. 9: '
+                'remove GradientConsistencyHook from custom_hooks, and give '
+                'WATeacherDistillHook distill_weight=0 (weight averaging '
+                'goes with any objective)')
+
+    def _objective_losses(
+            self, first: FirstPass, labels: Tensor,
+            views: Mapping[str, Tensor], trunk: Mapping[str, Features],
+            keep_mask: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
+        """Another method's losses, and the probes' where it has none."""
+
+        def averaged_embeddings() -> dict[str, Tensor]:
+            with torch.no_grad():
+                return self.averaged.module.averaged_embeddings(views, trunk)
+
+        losses = self.objective.losses(TrainingBatch(
+            embeddings=first.embeddings,
+            unimodal_logits=first.logits,
+            fused_logits=self.fuse(first.embeddings, keep_mask),
+            labels=labels,
+            fuse=self.fuse,
+            averaged=self.averaged,
+            averaged_embeddings=averaged_embeddings))
+        if self._probes:
+            for terms in first.terms.values():
+                losses = {**losses, **terms}
+        return losses
+
     def _encode(self, m: str, h: Features) -> tuple[Tensor, Tensor]:
         """Pass 1 of one modality: embedding (N, D_k), logits (N, K)."""
         z = self.branches[m](h, self.feature_perturbation)
-        seen = z.detach() if self.unimodal_loss_weight == 0 else z
+        seen = z.detach() if self._probes else z
         return z, self.unimodal_heads[m](seen)
 
     def _first_pass(self, trunk: Mapping[str, Features], labels: Tensor,
@@ -373,7 +432,7 @@ class MultiModalRecognizer(BaseModel):
 
     def _unimodal_terms(self, m: str, loss: Tensor) -> dict[str, Tensor]:
         """The weighted L_k, or the probe's loss at weight 0."""
-        if self.unimodal_loss_weight == 0:
+        if self._probes:
             return {f'loss_probe_{m}': loss}
         return {f'loss_{m}': self.unimodal_loss_weight * loss}
 

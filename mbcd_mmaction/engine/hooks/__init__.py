@@ -1,10 +1,11 @@
 """Hooks: what happens when."""
 from .epoch_seed import EpochSeedHook
 from .gradient_consistency import GradientConsistencyHook
+from .moving_average import SimpleMovingAverageHook
 from .read_errors import ReadErrorHook
 from .wa_teacher_distill import WATeacherDistillHook
 
 __all__ = [
     'EpochSeedHook', 'GradientConsistencyHook', 'ReadErrorHook',
-    'WATeacherDistillHook'
+    'SimpleMovingAverageHook', 'WATeacherDistillHook'
 ]

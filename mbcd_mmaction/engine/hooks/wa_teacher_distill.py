@@ -104,7 +104,7 @@ class WATeacherDistillHook(EMAHook):
             self._place_student()
             return
         self.src_model = model
-        self.ema_model = WeightAverageTeacher(model, **self.teacher_cfg)
+        self.ema_model = self._build_average(model)
         self.teacher_in_place = False
 
     def before_train(self, runner: Runner) -> None:
@@ -218,6 +218,10 @@ class WATeacherDistillHook(EMAHook):
             return
         # an error stopped a validation: state_dict is the teacher's already
         checkpoint['ema_state_dict'] = self.ema_model.state_dict()
+
+    def _build_average(self, model: nn.Module) -> WeightAverageTeacher:
+        """The averaged model of this hook."""
+        return WeightAverageTeacher(model, **self.teacher_cfg)
 
     def _place_teacher(self) -> None:
         """Give the model the teacher's weights, if it has them not yet."""
