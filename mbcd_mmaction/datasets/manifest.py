@@ -1,5 +1,4 @@
 """A person's own videos, listed in a manifest."""
-import functools
 import os
 import re
 from collections import defaultdict
@@ -70,6 +69,7 @@ class ManifestDataset(CompactDataset):
         self.manifest = ann_file
         self.classes = _checked_classes(classes, num_classes)
         self.folder, self.cache = places(ann_file, data_root, cache)
+        self._inside = os.path.join(self.folder, '')
         self.modalities = choose('modalities', modalities, MODALITIES)
         self._chosen = self._choose(as_list(domains), split)
         if num_classes is None and self.classes is not None:
@@ -86,11 +86,14 @@ class ManifestDataset(CompactDataset):
 
     def rows(self) -> Iterator[tuple[str, int, Row]]:
         """One of each chosen row, in the manifest's order."""
-        is_file = functools.lru_cache(4096)(os.path.isfile)
+        # One look at a folder may save a look for each clip.
+        wanted = 'audio' in self.modalities and os.path.isdir(
+            os.path.join(self.cache, 'audio'))
         for row in map(self._unpacked, self._chosen):
             label = row['label'] = self._class_of(row)
-            if row['audio'] is None and 'audio' in self.modalities:
-                row['audio'] = is_file(self._computed_sound(row)) or None
+            if wanted and row['audio'] is None:
+                row['audio'] = os.path.isfile(
+                    self._computed_sound(row)) or None
             row['row'] = None  # was for errors
             yield self._names(row)[1], label, self._packed(row)
         self._chosen = PackedRows()
@@ -156,26 +159,29 @@ class ManifestDataset(CompactDataset):
 
     def _packed(self, row: dict[str, Any]) -> Row:
         """A row in short: paths in the folder, and no names of columns."""
-        inside = os.path.join(self.folder, '')
-        paths = (row[name] for name in PATHS)
-        return (*(path.removeprefix(inside) if isinstance(path, str) else path
-                  for path in paths),
-                *(row[name] for name in COLUMNS[len(PATHS):]),
-                row['row'] and row['row'].removeprefix(self.manifest))
+        short = [row[name] for name in (*COLUMNS, 'row')]
+        for number, path in enumerate(short[:len(PATHS)]):
+            if isinstance(path, str):
+                short[number] = path.removeprefix(self._inside)
+        if short[-1] is not None:
+            short[-1] = short[-1].removeprefix(self.manifest)
+        return tuple(short)
 
     def _unpacked(self, packed: Row) -> dict[str, Any]:
         """The row again."""
-        *cells, place = packed
-        row = dict(zip(COLUMNS, cells, strict=True))
+        row = dict(zip((*COLUMNS, 'row'), packed, strict=True))
         for name in PATHS:
-            if isinstance(row[name], str):
-                row[name] = os.path.join(self.folder, row[name])
-        return dict(row, row=place and self.manifest + place)
+            path = row[name]
+            if isinstance(path, str) and not path.startswith(os.sep):
+                row[name] = self._inside + path
+        if row['row'] is not None:
+            row['row'] = self.manifest + row['row']
+        return row
 
     def _names(self, row: dict[str, Any]) -> tuple[str, str]:
         """The video's name and the clip's."""
-        name = row['video'].removeprefix(os.path.join(self.folder, ''))
-        if os.path.isabs(name):
+        name = row['video'].removeprefix(self._inside)
+        if name.startswith(os.sep):
             name = os.path.relpath(name, self.folder)
         cut = ''
         if segment_of(row) is not None:
