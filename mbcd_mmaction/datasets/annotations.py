@@ -2,14 +2,13 @@
 import csv
 import importlib
 import importlib.util
-import io
 import os
 import pickle
 import types
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
-from .text_file import read_text
+from .text_file import open_text
 
 _REQUIRED = {
     'video_id': str,
@@ -19,6 +18,8 @@ _REQUIRED = {
     'stop_frame': int,
     'verb_class': int,
 }
+# Rows of a DataFrame that are Python objects at a time.
+_AT_ONCE = 4096
 _OPTIONAL = {'uid': int, 'participant_id': str, 'narration': str, 'verb': str}
 
 # Everything that a pickled DataFrame of numbers and text names, over
@@ -72,6 +73,11 @@ def read_annotations(path: str) -> list[dict[str, Any]]:
         pickle.UnpicklingError: The pickle names something that a DataFrame
             does not need, or is damaged.
     """
+    return list(iter_annotations(path))
+
+
+def iter_annotations(path: str) -> Iterator[dict[str, Any]]:
+    """The rows of :func:`read_annotations` one by one."""
     if not os.path.isfile(path):
         raise FileNotFoundError(f'expected an annotation file: {path}')
     suffix = os.path.splitext(path)[1].lower()
@@ -82,7 +88,8 @@ def read_annotations(path: str) -> list[dict[str, Any]]:
     else:
         raise ValueError(
             f'annotation file: expected a .pkl or .csv, got {path}')
-    return [_convert(row, number, path) for number, row in enumerate(rows)]
+    for number, row in enumerate(rows):
+        yield _convert(row, number, path)
 
 
 def seconds(timestamp: Any) -> float:
@@ -107,15 +114,15 @@ def seconds(timestamp: Any) -> float:
     return total
 
 
-def _read_csv(path: str) -> Iterable[dict]:
+def _read_csv(path: str) -> Iterator[dict]:
     """Rows of a CSV file, which end with the file and not before."""
-    reader = csv.DictReader(
-        io.StringIO(read_text(path), newline=''), strict=True)
-    try:
-        return list(reader)
-    except csv.Error as error:
-        raise ValueError(f'{path}, line {reader.line_num + 1}: no CSV '
-                         f'({error})') from error
+    with open_text(path) as file:
+        reader = csv.DictReader(file, strict=True)
+        try:
+            yield from reader
+        except csv.Error as error:
+            raise ValueError(f'{path}, line {reader.line_num + 1}: no CSV '
+                             f'({error})') from error
 
 
 def _convert(row: dict, number: int, path: str) -> dict[str, Any]:
@@ -139,7 +146,7 @@ def _convert(row: dict, number: int, path: str) -> dict[str, Any]:
     return record
 
 
-def _read_pickle(path: str) -> Iterable[dict]:
+def _read_pickle(path: str) -> Iterator[dict]:
     """Rows of a pickled DataFrame, read without running foreign code."""
     try:
         pandas = importlib.import_module('pandas')
@@ -160,7 +167,8 @@ def _read_pickle(path: str) -> Iterable[dict]:
     if not isinstance(frame, pandas.DataFrame):
         raise ValueError(f'{path}: expected a pickled pandas DataFrame, got '
                          f'{type(frame).__name__}')
-    return frame.to_dict('records')
+    for start in range(0, len(frame), _AT_ONCE):
+        yield from frame.iloc[start:start + _AT_ONCE].to_dict('records')
 
 
 def _restricted_unpickler() -> type[pickle._Unpickler]:

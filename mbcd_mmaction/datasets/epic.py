@@ -1,12 +1,12 @@
 """EPIC-Kitchens with the domain adaptation splits of MM-SADA."""
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from mmaction.registry import DATASETS
 
-from .annotations import read_annotations
+from .annotations import iter_annotations
 from .choices import (
     MODALITIES,
     Place,
@@ -17,7 +17,7 @@ from .choices import (
     missing,
     pick_place,
 )
-from .multimodal import MultiModalDataset
+from .compact import CompactDataset, Row
 from .records import make_record, picture_source, sound_source
 
 ANNOTATION_FOLDER = 'MM-SADA_Domain_Adaptation_Splits'
@@ -26,6 +26,9 @@ DOMAINS = ('D1', 'D2', 'D3')
 SPLITS = ('train', 'test')
 LAYOUTS = ('clips', 'frames')
 FRAME_RATE = 60.0
+# What a record is made of, beside the domain.
+KEPT = ('video_id', 'start_timestamp', 'stop_timestamp', 'start_frame',
+        'stop_frame', 'verb_class')
 TEMPLATE = 'frame_{:010d}.jpg'
 
 
@@ -117,7 +120,7 @@ FOLDERS = dict(
 
 
 @DATASETS.register_module()
-class EpicKitchensDataset(MultiModalDataset):
+class EpicKitchensDataset(CompactDataset):
     """EPIC-Kitchens, three kitchens as domains and eight verbs as classes.
 
     Protocol of the domain generalisation benchmarks: train on the sources'
@@ -186,33 +189,32 @@ class EpicKitchensDataset(MultiModalDataset):
             num_classes=num_classes,
             **kwargs)
 
-    def load_data_list(self) -> list[dict[str, Any]]:
-        """One record per annotated clip, domain by domain."""
-        records = [
-            self._record(domain, row) for domain in self.domains
-            for row in read_annotations(self.annotations[domain])
-        ]
-        return self._checked(records, self.annotations.values())
+    def rows(self) -> Iterator[tuple[str, int, Row]]:
+        """One of each annotated clip, domain by domain."""
+        for domain in self.domains:
+            for row in iter_annotations(self.annotations[domain]):
+                kept = (domain, *(row[name] for name in KEPT))
+                yield _clip_id(domain, row), row['verb_class'], kept
 
-    def _record(self, domain: str, row: dict[str, Any]) -> dict[str, Any]:
+    def record_of(self, row: Row) -> dict[str, Any]:
         """The record of one annotated clip."""
-        sources = SOURCES[self.layout](self.media, domain, self.split, row)
-        # The class is part of the name: one stretch of a recording may be
-        # annotated twice, with different verbs.
-        clip_id = '_'.join(
-            str(part) for part in (domain, row['video_id'],
-                                   row['start_frame'], row['stop_frame'],
-                                   row['verb_class']))
+        domain, *values = row
+        cells = dict(zip(KEPT, values, strict=True))
         return make_record(
-            label=row['verb_class'],
+            label=cells['verb_class'],
             domain=domain,
             split=self.split,
-            clip_id=clip_id,
-            video_id=row['video_id'],
-            start=row['start_timestamp'],
-            stop=row['stop_timestamp'],
-            sources=sources,
+            clip_id=_clip_id(domain, cells),
+            video_id=cells['video_id'],
+            start=cells['start_timestamp'],
+            stop=cells['stop_timestamp'],
+            sources=SOURCES[self.layout](self.media, domain, self.split,
+                                         cells),
             modalities=self.modalities)
+
+    def files(self) -> Iterable[str]:
+        """The annotation files."""
+        return self.annotations.values()
 
     def _find_annotation(self, domain: str, hint: str | None) -> str:
         """Path of a domain's annotation file, .pkl before .csv."""
@@ -240,6 +242,13 @@ class EpicKitchensDataset(MultiModalDataset):
             for name in layouts for folder in folders]
         return pick_place('EPIC-Kitchens', places,
                           lambda what: _missing(what, hint))
+
+
+def _clip_id(domain: str, row: dict[str, Any]) -> str:
+    """A clip's name. The class is part of it: one stretch of a recording may
+    be annotated twice, with different verbs."""
+    return (f'{domain}_{row["video_id"]}_{row["start_frame"]}_'
+            f'{row["stop_frame"]}_{row["verb_class"]}')
 
 
 def _holder(root: str) -> list[str]:

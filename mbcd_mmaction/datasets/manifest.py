@@ -1,20 +1,22 @@
 """A person's own videos, listed in a manifest."""
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from mmaction.registry import DATASETS
 
 from .choices import MODALITIES, as_list, choose
+from .compact import CompactDataset, PackedRows, Row
 from .derived import audio_path, flow_paths, places
-from .manifest_file import read_manifest, segment_of
-from .multimodal import MultiModalDataset, label_problem
+from .manifest_file import COLUMNS, PATHS, iter_manifest, segment_of
+from .multimodal import label_problem
 from .records import make_record, picture_source, sound_source
 
 
 @DATASETS.register_module()
-class ManifestDataset(MultiModalDataset):
+class ManifestDataset(CompactDataset):
     """Clips of a manifest (docs/own_data.md), CSV or JSON Lines.
 
     A clip is a video, or the part of it from ``start`` to ``stop``. Where a
@@ -67,8 +69,9 @@ class ManifestDataset(MultiModalDataset):
         self.manifest = ann_file
         self.classes = _checked_classes(classes, num_classes)
         self.folder, self.cache = places(ann_file, data_root, cache)
+        self._inside = os.path.join(self.folder, '')
         self.modalities = choose('modalities', modalities, MODALITIES)
-        self._rows = self._chosen(as_list(domains), split)
+        self._chosen = self._choose(as_list(domains), split)
         if num_classes is None and self.classes is not None:
             num_classes = len(self.classes)
         self._check_flow()
@@ -81,73 +84,124 @@ class ManifestDataset(MultiModalDataset):
                           **(metainfo or {})),
             **kwargs)
 
-    def load_data_list(self) -> list[dict[str, Any]]:
-        """One record per chosen row, in the manifest's order."""
-        records = [self._record(row) for row in self._rows]
-        self._rows = []
-        return self._checked(records, [self.manifest])
+    def rows(self) -> Iterator[tuple[str, int, Row]]:
+        """One of each chosen row, in the manifest's order."""
+        # One look at a folder may save a look for each clip.
+        wanted = 'audio' in self.modalities and os.path.isdir(
+            os.path.join(self.cache, 'audio'))
+        for row in map(self._unpacked, self._chosen):
+            label = row['label'] = self._class_of(row)
+            if wanted and row['audio'] is None:
+                row['audio'] = os.path.isfile(
+                    self._computed_sound(row)) or None
+            row['row'] = None  # was for errors
+            yield self._names(row)[1], label, self._packed(row)
+        self._chosen = PackedRows()
 
-    def _chosen(self, domains: list[str],
-                split: str | Sequence[str] | None) -> list[dict[str, Any]]:
+    def files(self) -> list[str]:
+        """The manifest."""
+        return [self.manifest]
+
+    def record_of(self, row: Row) -> dict[str, Any]:
+        """The record of one row."""
+        cells = self._unpacked(row)
+        name, clip_id = self._names(cells)
+        return make_record(
+            label=cells['label'],
+            domain=cells['domain'],
+            split=cells['split'] or '',
+            clip_id=clip_id,
+            video_id=name,
+            start=cells['start'],
+            stop=cells['stop'],
+            sources=self._sources(cells),
+            modalities=self.modalities)
+
+    def _choose(self, domains: list[str],
+                split: str | Sequence[str] | None) -> PackedRows:
         """The rows of the domains and splits that are asked for."""
-        rows = read_manifest(self.manifest, self.folder)
-        splits = sorted({row['split'] for row in rows} - {None})
+        splits = None if split is None else as_list(split)
+        known: dict[str, set[str | None]] = defaultdict(set)
+        nameless: list[str] = []
+        chosen = PackedRows()
+        for row in iter_manifest(self.manifest, self.folder):
+            known[row['domain']].add(row['split'])
+            if row['domain'] not in domains:
+                continue
+            if row['split'] is None:
+                nameless.append(row['row'])
+            if splits is None or row['split'] in splits:
+                chosen.append(self._packed(row))
         self.domains = choose(f'{self.manifest}: domains', domains,
-                              sorted({row['domain'] for row in rows}))
-        rows = [row for row in rows if row['domain'] in self.domains]
+                              sorted(known))
         self.split = None
-        if split is None:
-            return rows
-        nameless = [row['row'] for row in rows if row['split'] is None]
+        if splits is None:
+            return chosen
         if nameless:
             raise ValueError(
                 f'{nameless[0]}: split is blank ({len(nameless)} such rows), '
                 f'and the config asks for split={split!r}: expected each row '
                 'to name its split, or split=None')
-        self.split = choose(f'{self.manifest}: split', split, splits)
-        self._check_not_empty(rows)
-        return [row for row in rows if row['split'] in self.split]
+        self.split = choose(f'{self.manifest}: split', split,
+                            sorted(set().union(*known.values()) - {None}))
+        self._check_not_empty(known)
+        return chosen
 
-    def _check_not_empty(self, rows: list[dict[str, Any]]) -> None:
+    def _check_not_empty(self, known: dict[str, set[str | None]]) -> None:
         """Raise where a domain has no clips in the splits."""
         for domain in self.domains:
-            own = {row['split'] for row in rows if row['domain'] == domain}
+            own = known[domain]
             if own.isdisjoint(self.split):
                 raise ValueError(
                     f'{self.manifest}: no clips of domain {domain!r} in '
                     f'split {self.split}: expected some, it has clips in '
                     f'{sorted(own)}')
 
-    def _record(self, row: dict[str, Any]) -> dict[str, Any]:
-        """The record of one row."""
-        name = os.path.relpath(row['video'], self.folder)
+    def _packed(self, row: dict[str, Any]) -> Row:
+        """A row in short: paths in the folder, and no names of columns."""
+        short = [row[name] for name in (*COLUMNS, 'row')]
+        for number, path in enumerate(short[:len(PATHS)]):
+            if isinstance(path, str):
+                short[number] = path.removeprefix(self._inside)
+        if short[-1] is not None:
+            short[-1] = short[-1].removeprefix(self.manifest)
+        return tuple(short)
+
+    def _unpacked(self, packed: Row) -> dict[str, Any]:
+        """The row again."""
+        row = dict(zip((*COLUMNS, 'row'), packed, strict=True))
+        for name in PATHS:
+            path = row[name]
+            if isinstance(path, str) and not path.startswith(os.sep):
+                row[name] = self._inside + path
+        if row['row'] is not None:
+            row['row'] = self.manifest + row['row']
+        return row
+
+    def _names(self, row: dict[str, Any]) -> tuple[str, str]:
+        """The video's name and the clip's."""
+        name = row['video'].removeprefix(self._inside)
+        if name.startswith(os.sep):
+            name = os.path.relpath(name, self.folder)
         cut = ''
         if segment_of(row) is not None:
             start, stop = segment_of(row)
             cut = f'_{start}-{"end" if stop is None else stop}'
-        return make_record(
-            label=self._class_of(row),
-            domain=row['domain'],
-            split=row['split'] or '',
-            clip_id=f'{row["domain"]}_{name}{cut}',
-            video_id=name,
-            start=row['start'],
-            stop=row['stop'],
-            sources=self._sources(row),
-            modalities=self.modalities)
+        return name, f'{row["domain"]}_{name}{cut}'
 
     def _sources(self, row: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """Where the clip's media are."""
-        segment, video = segment_of(row), row['video']
-        sound = row['audio']
-        if sound is None and 'audio' in self.modalities:
-            sound = audio_path(self.cache, self.folder, video)
-            if not os.path.isfile(sound):
-                sound = video
+        segment, sound = segment_of(row), row['audio']
+        if sound is True:
+            sound = self._computed_sound(row)
         return dict(
-            video=picture_source('RGB', video, segment=segment),
+            video=picture_source('RGB', row['video'], segment=segment),
             flow=picture_source('Flow', self._flow_of(row), segment=None),
-            audio=sound_source(sound, segment))
+            audio=sound_source(sound or row['video'], segment))
+
+    def _computed_sound(self, row: dict[str, Any]) -> str:
+        """Where the sound of the clip's video is, if it was computed."""
+        return audio_path(self.cache, self.folder, row['video'])
 
     def _flow_of(self, row: dict[str, Any]) -> tuple[str, str]:
         """The clip's flow files, its own or computed ones."""
@@ -158,15 +212,19 @@ class ManifestDataset(MultiModalDataset):
 
     def _check_flow(self) -> None:
         """Raise where flow is wanted and none of it is there."""
-        computed = [row for row in self._rows if row['flow_x'] is None]
-        if 'flow' not in self.modalities or not computed:
+        if 'flow' not in self.modalities:
             return
-        path = self._flow_of(computed[0])[0]
+        first = None
         # Not the first alone: its video may be one that cannot be read.
-        if not any(os.path.isfile(self._flow_of(row)[0])
-                   for row in computed):
+        for row in map(self._unpacked, self._chosen):
+            if row['flow_x'] is None:
+                first = first or row
+                if os.path.isfile(self._flow_of(row)[0]):
+                    return
+        if first is not None:
+            path = self._flow_of(first)[0]
             raise FileNotFoundError(
-                f'{computed[0]["row"]}: names no flow, and none was computed '
+                f'{first["row"]}: names no flow, and none was computed '
                 f'at {path}. Run `python tools/data/extract_flow.py '
                 f'{self.manifest}` (with --cache or --data-root if the '
                 "config sets them), or leave flow out of the model's "

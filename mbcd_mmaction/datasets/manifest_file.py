@@ -1,22 +1,22 @@
 """A person's own list of clips: CSV or JSON Lines."""
 import csv
 import functools
-import io
 import json
 import os
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TextIO
 
 from mmengine.logging import print_log
 
 from .annotations import seconds
-from .text_file import read_text
+from .text_file import open_text
 
 PATHS = ('video', 'flow_x', 'flow_y', 'audio')
 TIMES = ('start', 'stop')
 COLUMNS = (*PATHS, *TIMES, 'label', 'domain', 'split')
 REQUIRED = ('video', 'label', 'domain')
+_KNOWN = frozenset([*COLUMNS, ''])
 
 
 def read_manifest(path: str,
@@ -43,29 +43,27 @@ def read_manifest(path: str,
         ValueError: Another kind of file, not UTF-8, no rows, a column is
             missing, or a value cannot be read; the row is named.
     """
+    return list(iter_manifest(path, data_root))
+
+
+def iter_manifest(path: str,
+                  data_root: str | None = None) -> Iterator[dict[str, Any]]:
+    """The rows of :func:`read_manifest` one by one."""
     if not os.path.isfile(path):
         raise FileNotFoundError(
             f'expected a manifest, found none at {os.path.abspath(path)}; '
             'docs/own_data.md tells how to make one')
-    text = read_text(path)
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix == '.jsonl':
-        rows = _json_lines(path, text)
-    elif suffix in ('.csv', '.tsv'):
-        rows = _csv(path, text)
-    else:
-        raise ValueError(f'manifest: expected a .csv or .jsonl, got {path}')
     root = os.path.abspath(data_root or os.path.dirname(
         os.path.abspath(path)))
-    found, others = [], set()
-    for place, row in rows:
-        others |= row.keys() - {*COLUMNS, ''}
-        found.append(_converted(place, row, root))
-    if not found:
+    nothing, others = True, set()
+    for place, row in _cells(path):
+        nothing = False
+        others |= row.keys() - _KNOWN
+        yield _converted(place, row, root)
+    if nothing:
         raise ValueError(f'{path}: expected at least one clip, found none')
     if others:
         _say_ignored(os.path.abspath(path), tuple(sorted(others)))
-    return found
 
 
 def segment_of(row: dict[str, Any]) -> tuple[float, float | None] | None:
@@ -90,13 +88,32 @@ def _say_ignored(path: str, columns: tuple[str, ...]) -> None:
               f'{list(COLUMNS)}', 'current')
 
 
-def _csv(path: str, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _cells(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Place and cells of each row of either kind of file."""
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix == '.jsonl':
+        with open_text(path, newline='\n') as file:
+            yield from _json_lines(path, file)
+        return
+    with open_text(path) as file:
+        if suffix not in ('.csv', '.tsv'):
+            raise ValueError('manifest: expected a .csv or .jsonl, got '
+                             f'{path}')
+        yield from _csv(path, file)
+
+
+def _csv(path: str, file: TextIO) -> Iterator[tuple[str, dict[str, Any]]]:
     """Place and cells of each row."""
-    header = text.partition('\n')[0]
+    header = ''
+    for line in file:
+        header += line
+        if line.endswith('\n'):
+            break
+    file.seek(0)
     separator = max(',;\t', key=header.count)
     # strict: a quotation mark that is never closed would swallow the rest.
-    reader = csv.DictReader(io.StringIO(text, newline=''), strict=True,
-                            delimiter=separator, skipinitialspace=True)
+    reader = csv.DictReader(file, strict=True, delimiter=separator,
+                            skipinitialspace=True)
     try:
         names = [name.strip() for name in reader.fieldnames or ()]
         _check_header(path, names)
@@ -128,9 +145,10 @@ def _check_header(path: str, names: list[str]) -> None:
             f'separated by commas, semicolons or tabs; got {names} ({what})')
 
 
-def _json_lines(path: str, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _json_lines(path: str,
+                file: TextIO) -> Iterator[tuple[str, dict[str, Any]]]:
     """Place and object of each line."""
-    for number, line in enumerate(text.split('\n'), start=1):
+    for number, line in enumerate(file, start=1):
         if not line.strip():
             continue
         place = f'{path}, line {number}'

@@ -154,15 +154,25 @@ class MultiModalDataset(BaseActionDataset):
                 [0, num_classes).
         """
         if not records:
-            raise ValueError('no clips: expected at least one row in '
-                             f'{sorted(files)}')
+            raise self.no_clips(files)
         for record in records:
             problem = label_problem(record['label'], self.num_classes)
             if problem:
-                raise ValueError(
-                    f'{problem} for clip {record["clip_id"]} of domain '
-                    f'{record["domain"]}, {record["split"]} split')
+                raise self.label_error(problem, record)
         return number_repeats(records)
+
+    @staticmethod
+    def no_clips(files: Iterable[str]) -> ValueError:
+        """The error of a set without clips."""
+        return ValueError('no clips: expected at least one row in '
+                          f'{sorted(files)}')
+
+    @staticmethod
+    def label_error(problem: str, record: dict[str, Any]) -> ValueError:
+        """The error of a label that is no class."""
+        return ValueError(
+            f'{problem} for clip {record["clip_id"]} of domain '
+            f'{record["domain"]}, {record["split"]} split')
 
 
 def label_problem(label: Any, num_classes: int | None) -> str:

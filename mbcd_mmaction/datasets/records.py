@@ -83,15 +83,28 @@ def number_repeats(
     Returns:
         list[dict]: The same, but for their ``clip_id``.
     """
-    known: set[str] = set()
-    latest: dict[str, int] = {}
+    unique = UniqueNames()
     numbered = []
     for record in records:
-        name = clip_id = record['clip_id']
-        while clip_id in known:
-            latest[name] = latest.get(name, 1) + 1
-            clip_id = f'{name}#{latest[name]}'
-        known.add(clip_id)
+        name = record['clip_id']
+        clip_id = unique(name)
         numbered.append(record if clip_id == name else dict(
             record, clip_id=clip_id))
     return numbered
+
+
+class UniqueNames:
+    """Numbers names that come again, one name a call."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+        self._latest: dict[str, int] = {}
+
+    def __call__(self, name: str) -> str:
+        """The name if it is new, else with the first free number after it."""
+        unique = name
+        while unique in self._known:
+            self._latest[name] = self._latest.get(name, 1) + 1
+            unique = f'{name}#{self._latest[name]}'
+        self._known.add(unique)
+        return unique

@@ -1,4 +1,10 @@
 """Text that people write: UTF-8, or an error that says where it is not."""
+import codecs
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+_PIECE = 2**20
 
 
 def read_text(path: str) -> str:
@@ -25,3 +31,28 @@ def read_text(path: str) -> str:
             f'0x{content[error.start]:02x} at position {error.start}. Save '
             'the file as UTF-8 (in a spreadsheet: "CSV UTF-8"), and rename '
             'media whose names are in another encoding') from error
+
+
+@contextmanager
+def open_text(path: str, newline: str = '') -> Iterator[TextIO]:
+    """Open UTF-8 text that may be too long to hold, as :func:`read_text`.
+
+    Args:
+        path (str): The file. All of it is looked through beforehand.
+        newline (str): As of ``open``: '' leaves line ends as they are, and
+            '\\n' does not take a lone '\\r' for one. Defaults to ''.
+
+    Raises:
+        ValueError: It is no UTF-8, see :func:`read_text`.
+    """
+    decoder = codecs.getincrementaldecoder('utf-8')()
+    try:
+        with open(path, 'rb') as file:
+            while piece := file.read(_PIECE):
+                decoder.decode(piece)
+            decoder.decode(b'', final=True)
+    except UnicodeDecodeError:
+        read_text(path)  # raises what people can use
+        raise
+    with open(path, encoding='utf-8-sig', newline=newline) as file:
+        yield file
