@@ -8,6 +8,7 @@ from mmaction.registry import TRANSFORMS
 
 from .errors import ClipReadError, ReadFailure
 from .records import number_repeats
+from .trunk_cache.reader import TrunkCache, packing_step
 
 _POLICIES = ('raise', 'skip', 'substitute')
 
@@ -44,6 +45,9 @@ class MultiModalDataset(BaseActionDataset):
             [0, K) are an error. Defaults to None: any of 0 or more will do.
         max_refetch (int): How many clips in a row may be unreadable before
             the dataset gives up. Defaults to 10.
+        trunk_cache (str, optional): Folder of stored trunk features that
+            take the place of the pipeline, see docs/trunk_cache.md.
+            Defaults to None: the pipeline runs.
         **kwargs: Passed to MMEngine's ``BaseDataset``: ``data_root``,
             ``metainfo``, ``indices``, ``serialize_data``, ``lazy_init``,
             ``filter_cfg``, ``ann_file``, ``data_prefix``.
@@ -59,12 +63,15 @@ class MultiModalDataset(BaseActionDataset):
                  on_error: str | None = None,
                  num_classes: int | None = None,
                  max_refetch: int = 10,
+                 trunk_cache: str | None = None,
                  **kwargs: Any) -> None:
         self.on_error = _check_policy(on_error, test_mode)
         if num_classes is not None and not (_is_whole(num_classes)
                                             and num_classes > 0):
             raise ValueError('num_classes: expected a whole number of 1 or '
                              f'more, got {num_classes!r}')
+        self.trunk_cache = (
+            TrunkCache(trunk_cache, pipeline) if trunk_cache else None)
         kwargs.setdefault('ann_file', '')
         kwargs.setdefault('data_prefix', {})
         super().__init__(
@@ -76,6 +83,12 @@ class MultiModalDataset(BaseActionDataset):
             num_classes=num_classes,
             max_refetch=max_refetch,
             **kwargs)
+
+    def full_init(self) -> None:
+        """List the clips, and refuse a cache that is not theirs."""
+        super().full_init()
+        if self.trunk_cache is not None:
+            self.trunk_cache.open()
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """Record number ``idx`` (see the class), plus ``sample_idx``."""
@@ -92,6 +105,9 @@ class MultiModalDataset(BaseActionDataset):
     def prepare_data(self, idx: int) -> Any:
         """Run the pipeline on one record; None counts as unreadable."""
         record = self.get_data_info(idx)
+        if self.trunk_cache is not None:
+            return self.trunk_cache.sample(
+                record, packing_step(self.pipeline.transforms))
         clip_id = record['clip_id']
         data = self.pipeline(record)
         if data is None:

@@ -16,6 +16,7 @@ from .objectives import AveragedNetwork, TrainingBatch, build_objective
 from .presence import Presence
 from .slots import Distiller, LookAhead
 from .stages import Features
+from .stored_trunk import take_stored, trunk_of
 from .views import (
     check_complete,
     check_known,
@@ -137,6 +138,7 @@ class MultiModalRecognizer(BaseModel):
                 inputs: Mapping[str, Tensor],
                 data_samples: SampleList | None = None,
                 mode: str = 'tensor',
+                trunk_features: Mapping | None = None,
                 **kwargs) -> dict | list | Tensor:
         """The host's entry: mode 'loss', 'predict' or 'tensor'.
 
@@ -145,11 +147,16 @@ class MultiModalRecognizer(BaseModel):
                 views of a clip; never mutated.
             data_samples (list[ActionDataSample], optional): N samples.
             mode (str): 'tensor' returns ``extract_feat``'s result.
+            trunk_features (Mapping, optional): What a dataset with
+                ``trunk_cache`` gives in the place of inputs, see
+                :mod:`~mbcd_mmaction.models.stored_trunk`.
             **kwargs: Passed on; e.g. ``stage`` or ``modalities``.
 
         Returns:
             dict, list or Tensor: Losses, predictions or features.
         """
+        if trunk_features is not None:
+            inputs = take_stored(self, inputs, trunk_features, data_samples)
         if mode == 'loss':
             return self.loss(inputs, data_samples, **kwargs)
         if mode == 'predict':
@@ -273,7 +280,7 @@ class MultiModalRecognizer(BaseModel):
                   passes: int = 1) -> dict[str, Features]:
         """Step 1: each present modality's frozen trunk."""
         return {
-            m: self.branches[m].trunk(views[m], passes)
+            m: trunk_of(self.branches[m], views[m], passes)
             for m in self.modalities if m in views
         }
 
