@@ -54,6 +54,8 @@ class MultiModalRecognizer(BaseModel):
             so that each modality can be reported; the encoders are then
             trained by the fused loss alone. Defaults to 1.0.
         trunk_norm (str): 'frozen' or 'batch', see Branch.
+        trunk (dict, optional): How the frozen trunks run, see Branch; a
+            branch's own ``trunk`` comes in its place. Defaults to None.
         train_layer_norm (bool): See Branch. Defaults to True.
         update_bn_at_fast_weights (bool): Whether BatchNorm's running
             statistics also move in pass 2. Defaults to True.
@@ -74,6 +76,7 @@ class MultiModalRecognizer(BaseModel):
                  feature_perturbation: dict | None = None,
                  unimodal_loss_weight: float = 1.0,
                  trunk_norm: str = 'frozen',
+                 trunk: dict | None = None,
                  train_layer_norm: bool = True,
                  update_bn_at_fast_weights: bool = True,
                  test_modalities: Sequence[str] | None = None,
@@ -87,8 +90,8 @@ class MultiModalRecognizer(BaseModel):
         self.update_bn_at_fast_weights = update_bn_at_fast_weights
         self.test_modalities = test_modalities
         check_known(test_modalities or (), self.modalities)
-        defaults = dict(
-            trunk_norm=trunk_norm, train_layer_norm=train_layer_norm)
+        defaults = dict(trunk_norm=trunk_norm, trunk=trunk,
+                        train_layer_norm=train_layer_norm)
         self.branches = ModuleDict({
             m: Branch(**{**defaults, 'modality': m, **branches[m]})
             for m in self.modalities
