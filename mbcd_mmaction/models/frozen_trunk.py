@@ -126,7 +126,7 @@ class FrozenTrunk:
     @torch.compiler.disable
     def _check_finite(self, x: Tensor, out: Features) -> None:
         """Refuse features that the lower precision spoilt."""
-        if x.is_meta or (self._found_finite and x.device.type != 'cpu'):
+        if self._found_finite and x.device.type != 'cpu':
             return
         parts = [out] if isinstance(out, Tensor) else out
         if all(part.isfinite().all() for part in parts):
@@ -220,6 +220,9 @@ def _check_values(options: Mapping[str, Any], where: str) -> None:
 
 def _check_dtype(x: Tensor, dtype: torch.dtype) -> None:
     """Refuse input on which autocast does nothing, or cannot."""
+    if not torch.amp.is_autocast_available(x.device.type):
+        raise ValueError('trunk.precision: PyTorch has no autocast for '
+                         f'{x.device.type}')
     if x.dtype == torch.float64:
         raise ValueError('trunk.precision: autocast leaves float64 as it is; '
                          'expected float32 input, got float64')
