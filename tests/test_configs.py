@@ -212,7 +212,7 @@ def test_full_size_states_the_released_hyper_parameters():
     for name in ('epic_d1.py', 'hac_human.py'):
         config = load(f'mbcd/{name}')
         assert config.optim_wrapper.optimizer == dict(
-            type='Adam', lr=1e-4, weight_decay=1e-4)
+            type='FusedAdam', lr=1e-4, weight_decay=1e-4)
         assert config.train_dataloader.batch_size == 16
         assert config.train_cfg.max_epochs == 20
         assert 'param_scheduler' not in config

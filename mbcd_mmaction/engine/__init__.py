@@ -1,5 +1,6 @@
-"""What happens over time: hooks and optimizer wrappers."""
+"""What happens over time: hooks, optimizers and their wrappers."""
 from . import hooks
 from .optim_wrappers import CPUAmpOptimWrapper
+from .optimizers import FusedAdam
 
-__all__ = ['CPUAmpOptimWrapper', 'hooks']
+__all__ = ['CPUAmpOptimWrapper', 'FusedAdam', 'hooks']

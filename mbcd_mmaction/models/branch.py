@@ -10,6 +10,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from .frozen_trunk import build_frozen_trunk
 from .pretrained import load_backbone
 from .stages import Features, WholeBackbone, build_stages
 from .weight_source import (
@@ -41,6 +42,10 @@ class Branch(BaseModule):
         trunk_norm (str): 'frozen' runs the trunk's BatchNorm in eval mode,
             'batch' on batch statistics (and lets the running statistics
             drift, as the released code does). Defaults to 'frozen'.
+        trunk (dict, optional): How the frozen trunk runs: some of
+            ``precision``, ``fold_norm``, ``channels_last`` and ``compile``,
+            see :class:`~mbcd_mmaction.models.frozen_trunk.FrozenTrunk`.
+            Defaults to None: as it is, exactly.
         train_layer_norm (bool): Whether the LayerNorm's affine parameters
             train. Defaults to True.
         checkpoint (str, optional): Path or URL of the backbone's pretrained
@@ -57,8 +62,9 @@ class Branch(BaseModule):
             backbone's ``pretrained`` do what ``checkpoint`` does.
 
     Raises:
-        ValueError: If ``trunk_norm`` is unknown, the backbone cannot be cut
-            there, or more than one file of weights is named.
+        ValueError: If ``trunk_norm`` or an option of ``trunk`` is unknown,
+            the backbone cannot be cut there, or more than one file of
+            weights is named.
     """
 
     def __init__(self,
@@ -66,6 +72,7 @@ class Branch(BaseModule):
                  trunk_stages: int | None = None,
                  embed_dims: int | None = None,
                  trunk_norm: str = 'frozen',
+                 trunk: dict | None = None,
                  train_layer_norm: bool = True,
                  checkpoint: str | None = None,
                  adapt_stem: bool = False,
@@ -82,6 +89,8 @@ class Branch(BaseModule):
         self.norm = nn.LayerNorm(self.embed_dims)
         self.norm.requires_grad_(train_layer_norm)
         self.trunk_norm = trunk_norm
+        self.frozen_trunk = build_frozen_trunk(
+            trunk, self.stages, self.backbone, trunk_norm, modality)
         self.adapt_stem = adapt_stem
         self.modality = modality
         if checkpoint is not None:
@@ -162,7 +171,8 @@ class Branch(BaseModule):
         if not self.has_trunk:
             return x
         with torch.no_grad(), self._statistics_of(passes):
-            return self.stages.trunk(self.backbone, x)
+            run = self.frozen_trunk or self.stages.trunk
+            return run(self.backbone, x)
 
     def forward(self,
                 h: Features,

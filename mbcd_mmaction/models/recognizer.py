@@ -62,6 +62,8 @@ class MultiModalRecognizer(BaseModel):
             trained by the fused loss alone. An objective decides that
             itself. Defaults to 1.0.
         trunk_norm (str): 'frozen' or 'batch', see Branch.
+        trunk (dict, optional): How the frozen trunks run, see Branch; a
+            branch's own ``trunk`` comes in its place. Defaults to None.
         train_layer_norm (bool): See Branch. Defaults to True.
         update_bn_at_fast_weights (bool): Whether BatchNorm's running
             statistics also move in pass 2. Defaults to True.
@@ -89,6 +91,7 @@ class MultiModalRecognizer(BaseModel):
                  objective: dict | None = None,
                  unimodal_loss_weight: float = 1.0,
                  trunk_norm: str = 'frozen',
+                 trunk: dict | None = None,
                  train_layer_norm: bool = True,
                  update_bn_at_fast_weights: bool = True,
                  release_early: bool = True,
@@ -104,8 +107,8 @@ class MultiModalRecognizer(BaseModel):
         self.release_early = release_early
         self.test_modalities = test_modalities
         check_known(test_modalities or (), self.modalities)
-        defaults = dict(
-            trunk_norm=trunk_norm, train_layer_norm=train_layer_norm)
+        defaults = dict(trunk_norm=trunk_norm, trunk=trunk,
+                        train_layer_norm=train_layer_norm)
         self.branches = ModuleDict({
             m: Branch(**{**defaults, 'modality': m, **branches[m]})
             for m in self.modalities

@@ -49,6 +49,7 @@ class ForeignDistiller:
         self.teacher = teacher
         self.weight = weight
         self.ramp = 1.0
+        self.active = True
         # what has no loss is not trained, and knows nothing to teach
         self._components = getattr(head, 'loss_components', None)
         self._asks = _asks_for_logits(model)
@@ -65,6 +66,8 @@ class ForeignDistiller:
 
     def __call__(self, step: Step) -> dict[str, Tensor]:
         """The weighted terms of Eq. 8, ``loss_distill`` or one a branch."""
+        if not self.active:
+            return {}
         if len(step.logits) != 1:
             raise TypeError(
                 'WATeacherDistillHook: expected the head to be called once '

@@ -44,6 +44,10 @@ class GradientConsistencyHook(Hook):
             Defaults to 0.
         end_epoch (int, optional): First epoch that no longer does. Defaults
             to None: to the end.
+        every (int): Look ahead on every ``every``-th training iteration
+            alone, counted from the first of the run (a resumed run counts
+            on); the others are steps without the hook. Defaults to 1: on
+            all.
         sync_inner_grad (bool): Average the inner gradient over processes.
             Defaults to True.
     """
@@ -56,7 +60,8 @@ class GradientConsistencyHook(Hook):
                  sync_inner_grad: bool = True,
                  inner_losses: Sequence[str] = (),
                  outer_losses: Sequence[str] = (),
-                 params: str = '^backbone') -> None:
+                 params: str = '^backbone',
+                 every: int = 1) -> None:
         if inner_lr < 0:
             raise ValueError(f'inner_lr must be >= 0, got {inner_lr}')
         if start_epoch < 0 or (end_epoch is not None
@@ -65,6 +70,7 @@ class GradientConsistencyHook(Hook):
                              f'{start_epoch} and {end_epoch}')
         self.start_epoch = start_epoch
         self.end_epoch = end_epoch
+        self.every = check_every('every', every)
         self.slot = LookAhead(inner_lr, order,
                               sync_inner_grad) if inner_lr > 0 else None
         self.named = dict(inner_losses=inner_losses,
@@ -98,13 +104,16 @@ class GradientConsistencyHook(Hook):
                 'GradientConsistencyHook looks ahead on the uni-modal '
                 'losses: set unimodal_loss_weight > 0 in the model')
 
-    def before_train_epoch(self, runner: Runner) -> None:
-        """Switch on or off for this epoch."""
+    def before_train_iter(self,
+                          runner: Runner,
+                          batch_idx: int,
+                          data_batch: DATA_BATCH = None) -> None:
+        """Switch on or off for this step."""
         if self.slot is None:
             return
         started = runner.epoch >= self.start_epoch
         ended = self.end_epoch is not None and runner.epoch >= self.end_epoch
-        active = started and not ended
+        active = started and not ended and runner.iter % self.every == 0
         if self.foreign is not None:
             self.foreign.active = active
         else:
@@ -132,6 +141,22 @@ class GradientConsistencyHook(Hook):
 def unwrap(model):
     """The recognizer itself, out of a DDP wrapper."""
     return model.module if is_model_wrapper(model) else model
+
+
+def check_every(name: str, every: int) -> int:
+    """A number of steps, or a clear refusal.
+
+    Args:
+        name (str): What the config calls it.
+        every (int): The number, >= 1.
+
+    Raises:
+        ValueError: It is no whole number of 1 or more.
+    """
+    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+        raise ValueError(f'{name} must be a whole number of steps >= 1, got '
+                         f'{every!r}')
+    return every
 
 
 def check_counts_epochs(runner: Runner, *epochs: int | None) -> None:

@@ -16,6 +16,7 @@ from ...models.slots import Distiller
 from ..adapters import ForeignDistiller, LossTap
 from .gradient_consistency import (
     check_counts_epochs,
+    check_every,
     forget_compiled_code,
     unwrap,
 )
@@ -59,6 +60,10 @@ class WATeacherDistillHook(EMAHook):
         logits_from (str, optional): Of a model that is no
             ``MultiModalRecognizer``, the name of the module that returns its
             logits. Defaults to None: ``cls_head`` or ``head``.
+        distill_every (int): Distil on every ``distill_every``-th training
+            iteration alone, counted from the first of the run (a resumed
+            run counts on); the teacher is not asked on the others. The
+            average moves on all. Defaults to 1: on all.
     """
 
     def __init__(self,
@@ -68,7 +73,8 @@ class WATeacherDistillHook(EMAHook):
                  distill_warmup_epochs: float = 0,
                  update_buffers: bool = True,
                  start_epoch: int = 0,
-                 logits_from: str | None = None) -> None:
+                 logits_from: str | None = None,
+                 distill_every: int = 1) -> None:
         super().__init__('WeightAverageTeacher')
         weights = (
             dict(distill_weight) if isinstance(distill_weight, Mapping) else
@@ -88,6 +94,7 @@ class WATeacherDistillHook(EMAHook):
             warmup=ema_warmup,
             update_buffers=update_buffers)
         self.logits_from = logits_from
+        self.distill_every = check_every('distill_every', distill_every)
         self.distiller: Distiller | ForeignDistiller | None = None
         self.src_model: nn.Module | None = None
         self.teacher_in_place = False
@@ -137,9 +144,16 @@ class WATeacherDistillHook(EMAHook):
                           runner: Runner,
                           batch_idx: int,
                           data_batch: DATA_BATCH = None) -> None:
-        """Set the ramp of the distillation weight."""
+        """Switch on or off for this step; set the weight's ramp."""
         self._place_student()
-        if self.distiller is not None and self.distill_warmup_epochs > 0:
+        if self.distiller is None:
+            return
+        active = runner.iter % self.distill_every == 0
+        if isinstance(self.distiller, ForeignDistiller):
+            self.distiller.active = active
+        else:
+            self.src_model.distiller = self.distiller if active else None
+        if self.distill_warmup_epochs > 0:
             per_epoch = len(runner.train_dataloader)
             begun = runner.iter - self.start_epoch * per_epoch
             share = begun / (per_epoch * self.distill_warmup_epochs)
