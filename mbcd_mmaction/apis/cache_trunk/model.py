@@ -32,9 +32,10 @@ def build_model(cfg: Config, weights: str | None = None,
                          f'got {type(model).__name__}')
     weights = weights or cfg.get('load_from')
     _check_trunks(model, weights)
-    model.init_weights()
     if weights:
         _load(model, weights)
+    else:
+        model.init_weights()
     return model.to(device).eval()
 
 
