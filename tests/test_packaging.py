@@ -104,7 +104,8 @@ def test_metadata(metadata):
     python = SpecifierSet(metadata['Requires-Python'])
     assert [v for v in ('3.9', *PYTHONS, '3.14') if v in python] == list(
         PYTHONS)
-    assert set(metadata.get_all('Provides-Extra')) == {'lite', 'plot', 'dev'}
+    assert set(metadata.get_all('Provides-Extra')) == {'lite', 'plot', 'jpg',
+                                                       'dev'}
 
 
 def requirements(metadata, extra=None):

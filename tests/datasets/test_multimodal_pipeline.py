@@ -7,6 +7,9 @@ from mbcd_mmaction.datasets.transforms import (
     MultiModalPipeline,
     PackMultiModalInputs,
 )
+from mbcd_mmaction.datasets.transforms.multimodal_pipeline import (
+    _in_one_piece,
+)
 
 
 def leave(key, value):
@@ -191,3 +194,15 @@ def test_a_modality_without_a_pipeline_is_an_error():
     step = MultiModalPipeline(dict(video=[leave('imgs', FRAMES)]))
     with pytest.raises(ValueError, match=r"\['depth'\].*no pipeline"):
         step(dict(record('video', 'depth'), modalities=['video', 'depth']))
+
+
+@pytest.mark.parametrize('shape', [
+    (2, 4, 6, 5, 3), (1, 8, 6, 5, 2), (1, 3, 6, 5, 1), (1, 0, 6, 5, 3)])
+def test_frames_become_planes_in_one_piece(shape):
+    pictures = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    wanted = pictures.transpose(0, 4, 1, 2, 3)
+    planes = _in_one_piece(wanted)
+    assert planes.flags.c_contiguous
+    np.testing.assert_array_equal(planes, wanted)
+    mirrored = _in_one_piece(wanted[..., ::-1])
+    np.testing.assert_array_equal(mirrored, wanted[..., ::-1])

@@ -104,3 +104,15 @@ def test_errors():
         RandomView(area_range=(0.5, 1.5))
     with pytest.raises(ValueError, match='flip_ratio'):
         RandomView(flip_ratio=2)
+
+
+@pytest.mark.parametrize('shape', [(60, 80, 3), (60, 80)])
+@pytest.mark.parametrize('box', [(10, 5, 42, 37), (3, 4, 70, 50)])
+@pytest.mark.parametrize('flip', [False, True])
+def test_writing_a_view_in_place_gives_the_same(shape, box, flip):
+    frame = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    view = View(box, (32, 32), flip)
+    out = np.zeros((3, *view(frame).shape), np.uint8)
+    view.write(frame, out[1])
+    np.testing.assert_array_equal(out[1], view(frame))
+    assert not out[[0, 2]].any()

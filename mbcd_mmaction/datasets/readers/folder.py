@@ -3,12 +3,12 @@ import io
 import os
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
 from PIL import Image
 
 from ..errors import MediaError
 from .base import ClipReader
+from .image import decode_image
 
 
 class FrameFolderReader(ClipReader):
@@ -70,8 +70,6 @@ class FrameFolderReader(ClipReader):
 
     def _frames(self, wanted: set[int],
                 kind: str) -> Iterator[tuple[int, np.ndarray]]:
-        flags = cv2.IMREAD_IGNORE_ORIENTATION | (
-            cv2.IMREAD_COLOR if kind == 'rgb' else cv2.IMREAD_GRAYSCALE)
         for index in sorted(wanted):
             # The first was read for its size; it is not read twice.
             kept, data = self._kept
@@ -79,17 +77,8 @@ class FrameFolderReader(ClipReader):
                 data = self._bytes(index)
             self._kept = (0, b'')
             self.frames_decoded += 1
-            frame = None
-            if _is_whole(data):
-                frame = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+            frame = decode_image(data, kind)
             if frame is None:
                 raise MediaError(self.name(index),
                                  'the image is cut off or broken')
-            if kind == 'rgb':
-                cv2.cvtColor(frame, cv2.COLOR_BGR2RGB, dst=frame)
             yield index, frame
-
-
-def _is_whole(data: bytes) -> bool:
-    """Whether a jpg has its end; decoders fill what is missing with grey."""
-    return data[:2] != b'\xff\xd8' or b'\xff\xd9' in data[-4096:]

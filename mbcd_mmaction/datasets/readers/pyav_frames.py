@@ -14,6 +14,7 @@ from .container import (
     picture_stream,
 )
 from .convert import Converter, display_matrix, upright
+from .header import h264_is_silent, shown_as_stored
 from .table import Entry, FrameTable, bounds, entry, no_frames
 
 # Codecs in which a frame that is marked as no reference is one for nobody.
@@ -59,17 +60,22 @@ class PyAVFrames:
         self._open()
         rate = self._stream.average_rate
         self.fps = float(rate) if rate else 0.0
+        upright_by_header = False
         if segment is None:
-            entries = [entry(packet) for packet in self._packets()]
+            entries, key = self._entries_of_all()
             check_complete(path, self._stream, len(entries), None)
             self._table = FrameTable(entries, self._stream.time_base)
+            upright_by_header = key is not None and self._is_upright(key)
         else:
             self._table = self._scan(segment)
         if not self._table.count:
             raise MediaError(path, no_frames(segment))
         self.times = self._table.times(segment[0] if segment else 0.,
                                        self.fps)
-        self._look()
+        self._matrix = None
+        self.shape = (self._context.height, self._context.width)
+        if not upright_by_header:
+            self._look()
 
     def _open(self) -> None:
         self._container = open_media(self._path)
@@ -90,6 +96,28 @@ class PyAVFrames:
                 self.packets_read += 1
                 self.bytes_read += packet.size
                 yield packet
+
+    # The table of the whole file
+
+    def _entries_of_all(self) -> tuple[list[Entry], av.Packet | None]:
+        """Entries of all packets, and the first key frame's packet."""
+        entries, key = [], None
+        for packet in self._packets():
+            entries.append(entry(packet))
+            if key is None and packet.is_keyframe:
+                key = packet
+        return entries, key
+
+    def _is_upright(self, key: av.Packet) -> bool:
+        """Whether it is known without decoding which way is up.
+
+        The size is known as well: the parser has read it from the stream.
+        """
+        return ('mov' in self._container.format.name
+                and self._context.name == 'h264'
+                and self._context.height > 0 < self._context.width
+                and h264_is_silent(self._context.extradata, bytes(key))
+                and shown_as_stored(self._path))
 
     # The table of a segment
 
@@ -140,8 +168,7 @@ class PyAVFrames:
 
     def _look(self) -> None:
         """Decode a key frame, for its size and its orientation."""
-        shape = (self._context.height, self._context.width)
-        self._matrix = None
+        shape = self.shape
         first = self._table.first_key
         stamp = self._table.entries[first].pts
         for frame in self._decode_run(first, first, {stamp}):

@@ -12,6 +12,7 @@ from ..readers import (
     FrameFolderReader,
     VideoReader,
 )
+from .view import View
 
 
 @TRANSFORMS.register_module()
@@ -98,11 +99,11 @@ class ClipDecode(BaseTransform):
     before the next is decoded, so that full frames never pile up; it has
     ``size``, (h, w), of what it returns, and ``flip``.
 
-    Added keys: ``imgs``, a list of uint8 arrays (h, w, 3), or for flow
-    (h, w, 2) with the channels x, y and 128 being no motion; those that a
-    view has mirrored have 255 - x. Each is memory of its own, also where a
-    frame was drawn twice, and all lie in one array. ``original_shape``,
-    (H, W) of the file; ``img_shape``, (h, w).
+    Added keys: ``imgs``, an array (N, h, w, 3) uint8, or for flow
+    (N, h, w, 2) with the channels x, y and 128 being no motion; those that a
+    view has mirrored have 255 - x. Each frame is memory of its own, also
+    where one was drawn twice. ``original_shape``, (H, W) of the file;
+    ``img_shape``, (h, w).
 
     Raises:
         MediaError, av.error.FFmpegError: Frames cannot be decoded.
@@ -118,19 +119,31 @@ class ClipDecode(BaseTransform):
             places.setdefault(index, []).append(place)
         flow = len(readers) == 2
         shape = readers[0].shape if view is None else tuple(view.size)
-        out = np.empty((len(indices), *shape, 2 if flow else 3), np.uint8)
-        for channel, reader in enumerate(readers):
-            kind, part = ('grey', channel) if flow else ('rgb', slice(None))
+        count = len(indices)
+        # Flow is read component by component, each in one piece of memory.
+        parts = [np.empty((count, *shape) + (() if flow else (3, )), np.uint8)
+                 for _ in readers]
+        for reader, out in zip(readers, parts, strict=True):
+            kind = 'grey' if flow else 'rgb'
             for index, frame in reader.frames(indices, kind):
-                frame = frame if view is None else view(frame)
-                for place in places[index]:
-                    out[place, ..., part] = frame
+                first, *others = places[index]
+                _put(frame, view, out[first])
+                for place in others:
+                    out[place] = out[first]
         if flow and view is not None and view.flip:
-            np.subtract(255, out[..., 0], out=out[..., 0])
-        results['imgs'] = list(out)
+            np.subtract(255, parts[0], out=parts[0])
+        results['imgs'] = np.stack(parts, -1) if flow else parts[0]
         results['original_shape'] = readers[0].shape
         results['img_shape'] = shape
         return results
 
     def __repr__(self) -> str:
         return f'{self.__class__.__name__}()'
+
+
+def _put(frame: np.ndarray, view: Any, out: np.ndarray) -> None:
+    """Write what is seen of a frame; views without ``write`` return it."""
+    if isinstance(view, View):
+        view.write(frame, out)
+    else:
+        out[...] = frame if view is None else view(frame)

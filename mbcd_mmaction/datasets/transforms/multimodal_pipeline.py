@@ -2,6 +2,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
@@ -154,6 +155,25 @@ def _array(name: str, one: dict[str, Any]) -> np.ndarray:
         if key in one:
             # FormatShape only permutes axes: copy here, in the worker,
             # rather than where batches are collated.
-            return np.ascontiguousarray(one[key])
+            return _in_one_piece(one[key])
     raise ValueError(f'the pipeline of {name!r} left neither imgs nor audios; '
                      f'it left {sorted(one)}')
+
+
+def _in_one_piece(array: np.ndarray) -> np.ndarray:
+    """The same values, row by row in memory.
+
+    Frames (S, C, T, H, W) that lie as pictures are taken apart by OpenCV,
+    which is several times as fast as NumPy.
+    """
+    array = np.asarray(array)
+    if array.ndim != 5 or array.dtype != np.uint8 or (
+            array.flags.c_contiguous or not 2 <= array.shape[1] <= 4
+            or array.size == 0):
+        return np.ascontiguousarray(array)
+    out = np.empty(array.shape, np.uint8)
+    for view, planes in zip(array, out, strict=True):
+        for time in range(view.shape[1]):
+            cv2.split(view[:, time].transpose(1, 2, 0),
+                      list(planes[:, time]))
+    return out

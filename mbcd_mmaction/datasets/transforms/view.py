@@ -3,6 +3,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import mmcv
 import numpy as np
 from mmaction.datasets.transforms import RandomResizedCrop
@@ -36,11 +37,32 @@ class View:
         Returns:
             np.ndarray: (*size) or (*size, C), perhaps a view of ``frame``.
         """
+        frame = self._resized(frame, None)
+        return frame[:, ::-1] if self.flip else frame
+
+    def write(self, frame: np.ndarray, out: np.ndarray) -> None:
+        """Apply to one frame and put the result where it is wanted.
+
+        Args:
+            frame (np.ndarray): (H, W) or (H, W, C) uint8.
+            out (np.ndarray): (*size) or (*size, C) uint8, in one piece of
+                memory.
+        """
+        if self.flip:
+            cv2.flip(self._resized(frame, None), 1, dst=out)
+            return
+        result = self._resized(frame, out)
+        if result is not out:
+            np.copyto(out, result)
+
+    def _resized(self, frame: np.ndarray,
+                 out: np.ndarray | None) -> np.ndarray:
+        """The box of a frame in the wanted size, in ``out`` if resized."""
         left, top, right, bottom = self.box
         frame = frame[top:bottom, left:right]
-        if frame.shape[:2] != self.size:
-            frame = mmcv.imresize(frame, self.size[::-1])
-        return frame[:, ::-1] if self.flip else frame
+        if frame.shape[:2] == self.size:
+            return frame
+        return mmcv.imresize(frame, self.size[::-1], out=out)
 
 
 @TRANSFORMS.register_module()
