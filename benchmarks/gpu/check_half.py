@@ -1,16 +1,8 @@
 """Checks of float16: the loss scaler and the look-ahead under it."""
 import torch
-from common import (
-    Setting,
-    Trainer,
-    all_finite,
-    build_model,
-    fresh,
-    make_batch,
-    math_mode,
-    relative_error,
-    state_copy,
-)
+from common import Setting, build_model, fresh, make_batch
+from measure import all_finite, math_mode, relative_error, state_copy
+from stepping import Trainer
 from torch import Tensor, nn
 
 SCALE = 2.0**14
@@ -57,16 +49,16 @@ def inner_gradients(setting: Setting, model: nn.Module, batch: dict,
 
 def watch_inner_steps(trainer: Trainer) -> list[dict[str, Tensor]]:
     """A list that gets theta - theta' of each training step."""
-    slot, seen = trainer.model.lookahead, []
-    take = slot.fast_weights
+    model, seen = trainer.model, []
+    second_pass = model._second_pass
 
-    def watched(losses, params):
-        fast = take(losses, params)
-        seen.append({f'{m}.{n}': (params[m][n] - fast[m][n]).detach()
-                     for m in params for n in params[m]})
-        return fast
+    def watched(trunk, fast):
+        theta = model.encoder_params()
+        seen.append({f'{m}.{n}': (theta[m][n] - fast[m][n]).detach()
+                     for m in theta for n in theta[m]})
+        return second_pass(trunk, fast)
 
-    slot.fast_weights = watched
+    model._second_pass = watched
     return seen
 
 
@@ -90,7 +82,8 @@ def overflow(setting: Setting) -> tuple[bool, dict]:
     evidence = dict(
         scale_before=TOO_LARGE, scale_after=trainer.scaler.get_scale(),
         longest_inner_step=longest, parameters_moved=len(moved),
-        loss=float(log['loss']), student_finite=all_finite(trainer.model),
+        loss=float(log['loss'].detach()),
+        student_finite=all_finite(trainer.model),
         teacher_finite=all_finite(trainer.teacher.module))
     passed = (evidence['scale_after'] < TOO_LARGE and longest == 0
               and not moved and evidence['student_finite']
@@ -106,7 +99,7 @@ def training(setting: Setting) -> tuple[bool, dict]:
     batch, losses = small_batch(setting), []
     for _ in range(20):
         log = trainer.step(batch)
-        losses.append(sum(float(v) for n, v in log.items()
+        losses.append(sum(float(v.detach()) for n, v in log.items()
                           if n.startswith('loss_') and 'distill' not in n))
     first, last = sum(losses[:5]) / 5, sum(losses[-5:]) / 5
     finite = all_finite(trainer.model) and all_finite(trainer.teacher.module)
@@ -121,7 +114,7 @@ def batch_trunk_overflow(setting: Setting) -> tuple[bool, dict]:
     trainer = Trainer(setting, model, 'MBCD batch', 'fp16',
                       dict(init_scale=TOO_LARGE, backoff_factor=2.0**-26))
     before = state_copy(model)
-    totals = [float(trainer.step(small_batch(setting))['loss'])
+    totals = [float(trainer.step(small_batch(setting))['loss'].detach())
               for _ in range(3)]
     moved = sum(not torch.equal(before[n], t)
                 for n, t in model.state_dict().items())

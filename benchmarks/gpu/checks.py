@@ -4,8 +4,8 @@ import traceback
 import check_half
 import check_kernels
 import check_processes
-import torch
 from common import NotAvailable, Setting
+from measure import clear
 
 # What each says when it passes stands in its docstring.
 CHECKS = {
@@ -14,7 +14,7 @@ CHECKS = {
     'fp16 overflow, batch trunk': check_half.batch_trunk_overflow,
     'fp16 training': check_half.training,
     'fused Adam': check_kernels.fused_adam,
-    'average\'s share of the step': check_kernels.average_share,
+    'share of the average': check_kernels.average_share,
     'waiting for the GPU': check_kernels.waiting,
     'flat reduction of inner gradients': check_processes.flat_reduction,
     'DDP with one process': check_processes.ddp_step,
@@ -30,8 +30,7 @@ def run(setting: Setting) -> dict:
     for name, check in CHECKS.items():
         data[name] = (dict(status='not run', reason='no time left')
                       if setting.late() else one(setting, check))
-        if setting.cuda:
-            torch.cuda.empty_cache()
+        clear(setting)
         setting.save(data)
     return data
 

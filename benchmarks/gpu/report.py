@@ -45,7 +45,7 @@ def environment(data: dict) -> list[str]:
 def step(data: dict) -> list[str]:
     """A row for each method and precision, and for each option."""
     rows = []
-    for title in ('precisions', 'trunk_options'):
+    for title in ('precisions', 'options'):
         for case, found in data[title].items():
             if 'not_run' in found:
                 rows.append([case, 'not run: ' + found['not_run'],

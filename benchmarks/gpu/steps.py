@@ -7,48 +7,46 @@ method alone: weights, optimizer, teacher, activations, the batch apart.
 import inspect
 
 import torch
-from common import (
-    METHODS,
-    NotAvailable,
-    Setting,
-    Trainer,
-    build_model,
-    interleaved,
-    make_batch,
-    math_mode,
-    peak_gib,
-    quartiles,
-)
+from common import METHODS, NotAvailable, Setting, build_model, make_batch
+from measure import clear, interleaved, math_mode, peak_gib, quartiles
+from stepping import Trainer
 
 from mbcd_mmaction.models import MultiModalRecognizer
 
 PRECISIONS = ('fp32', 'tf32', 'bf16', 'fp16')
-# Options of the trunk, each against the plain trunk in the same rounds.
-TRUNK_OPTIONS = {
-    'channels_last': dict(channels_last=True),
-    'fold_norm': dict(fold_norm=True),
-    'compile': dict(compile=True),
+# Options of the recognizer, each against the model without it in the same
+# rounds.
+OPTIONS = {
+    'not released early': dict(release_early=False),
+    'channels_last trunk': dict(trunk=dict(channels_last=True)),
+    'folded trunk': dict(trunk=dict(fold_norm=True)),
+    'bf16 trunk': dict(trunk=dict(precision='bf16')),
+    'compiled trunk': dict(trunk=dict(compile=True)),
+    'CUDA graphs of the trunk': dict(
+        trunk=dict(compile=dict(mode='reduce-overhead'))),
 }
 OPTION_PRECISIONS = ('bf16', 'tf32')
+CPU_OPTION_PRECISIONS = ('fp32', )
 SECONDS_TO_COMPILE = 60  # what is set aside before an option is tried
 
 
 def run(setting: Setting) -> dict:
-    """Each precision, then each option of the trunk.
+    """Each precision, then each option.
 
     Returns:
-        dict: 'batch', and 'precisions' and 'trunk_options', in which each
+        dict: 'batch', and 'precisions' and 'options', in which each
         case holds its figures or the reason ('not_run') for none.
     """
     data = dict(batch=setting.batch, rounds=setting.rounds, precisions={},
-                trunk_options={})
+                options={})
     for precision in PRECISIONS:
         data['precisions'][precision] = guarded(
             setting, lambda: methods(setting, precision))  # noqa: B023
         setting.save(data)
-    for precision in OPTION_PRECISIONS:
-        for name, option in TRUNK_OPTIONS.items():
-            data['trunk_options'][f'{name}, {precision}'] = guarded(
+    for precision in (OPTION_PRECISIONS if setting.cuda
+                      else CPU_OPTION_PRECISIONS):
+        for name, option in OPTIONS.items():
+            data['options'][f'{name}, {precision}'] = guarded(
                 setting, lambda: with_option(
                     setting, precision, option))  # noqa: B023
             setting.save(data)
@@ -88,22 +86,34 @@ def methods(setting: Setting, precision: str) -> dict:
 
 
 def with_option(setting: Setting, precision: str, option: dict) -> dict:
-    """MBCD with a frozen trunk, with and without an option of it."""
+    """MBCD with a frozen trunk, with and without an option."""
     check_precision(setting, precision)
-    if 'trunk' not in inspect.signature(MultiModalRecognizer).parameters:
-        raise NotAvailable('MultiModalRecognizer has no argument `trunk`')
-    if 'compile' in option and setting.cuda and setting.late(
-            SECONDS_TO_COMPILE):
-        raise NotAvailable('no time left to compile')
+    check_option(setting, option)
 
-    def trainer(**options) -> Trainer:
-        return Trainer(setting, build_model(setting, **options),
-                       precision=precision)
+    def plain() -> Trainer:
+        return Trainer(setting, build_model(setting), precision=precision)
+
+    def changed() -> Trainer:
+        # a folded trunk is a copy, made once: give it the statistics before
+        model = build_model(setting, settle=False, **option)
+        model.load_state_dict(build_model(setting).state_dict())
+        return Trainer(setting, model, precision=precision)
 
     with math_mode(precision):
-        return compare(setting, {
-            'plain': trainer, 'option': lambda: trainer(trunk=option)
-        }, 'plain')
+        return compare(setting, {'plain': plain, 'option': changed}, 'plain')
+
+
+def check_option(setting: Setting, option: dict) -> None:
+    """Refuse what this checkout, this device or the time does not have."""
+    known = inspect.signature(MultiModalRecognizer).parameters
+    missing = [name for name in option if name not in known]
+    if missing:
+        raise NotAvailable(f'MultiModalRecognizer has no argument {missing}')
+    trunk = option.get('trunk', {})
+    if not setting.cuda and trunk.keys() & {'precision', 'compile'}:
+        raise NotAvailable('measured on a GPU alone')
+    if 'compile' in trunk and setting.late(SECONDS_TO_COMPILE):
+        raise NotAvailable('no time left to compile')
 
 
 def compare(setting: Setting, makers: dict, base: str) -> dict:
@@ -118,6 +128,7 @@ def compare(setting: Setting, makers: dict, base: str) -> dict:
         dict: For each name seconds, samples a second, ratio to the base
         (quartiles each) and the peak of memory in GiB.
     """
+    clear(setting)
     batch = make_batch(setting)
     trainers, peaks = {}, {}
 

@@ -1,7 +1,8 @@
 """Section 3: one step under the profiler, by phase.
 
 The phases are ranges around the step's own methods: ``record_function`` for
-the profiler and NVTX for Nsight. Busy is the share of the step's wall time in
+the profiler and NVTX for Nsight. Where pass 1 is released early, its
+gradients are taken within it. Busy is the share of the step's wall time in
 which at least one kernel or copy ran.
 """
 import time
@@ -9,7 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import torch
-from common import Setting, Trainer, build_model, make_batch, math_mode
+from common import Setting, build_model, make_batch
+from measure import clear, math_mode
+from stepping import Trainer
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile, record_function
 
@@ -35,6 +38,7 @@ def run(setting: Setting) -> dict:
 
 def one_step(setting: Setting, method: str, precision: str) -> dict:
     """Two steps to warm up, one plain, one under the profiler."""
+    clear(setting)
     batch = make_batch(setting)
     trainer = Trainer(setting, build_model(setting, method), method,
                       precision)
@@ -89,9 +93,10 @@ def phases(trainer: Trainer, cuda: bool) -> Iterator[dict[str, list]]:
         ('preprocess', model.data_preprocessor, 'forward'),
         ('trunk', model, 'run_trunk'),
         ('pass 1', model, '_first_pass'),
+        ('inner step', model.lookahead, 'step'),
         ('inner gradient and step', model.lookahead, 'fast_weights'),
         ('pass 2', model, '_second_pass'),
-        ('teacher and Eq. 8', model.distiller, 'losses'),
+        ('teacher', model.distiller, 'teacher'),
         ('backward', trainer.optim_wrapper, 'backward'),
         ('optimizer', trainer.optim_wrapper, 'step'),
         ('average', trainer.teacher, 'update_parameters'),
@@ -109,7 +114,7 @@ def phases(trainer: Trainer, cuda: bool) -> Iterator[dict[str, list]]:
 def in_range(owner, method: str, name: str, stamps: list,
              cuda: bool) -> Callable[[], None]:
     """Put a range around one object's method; returns what undoes it."""
-    inner = getattr(owner, method)
+    inner, own = getattr(owner, method), method in vars(owner)
 
     def wrapped(*args, **kwargs):
         if cuda:
@@ -124,6 +129,8 @@ def in_range(owner, method: str, name: str, stamps: list,
                 torch.cuda.nvtx.range_pop()
 
     setattr(owner, method, wrapped)
+    if own:
+        return lambda: setattr(owner, method, inner)
     return lambda: delattr(owner, method)
 
 
