@@ -24,8 +24,8 @@ stretches them. Without a GPU
 
     python benchmarks/gpu/run.py --device cpu --tiny --out results.json
 
-tries the script itself on narrow networks, in about a minute; its figures
-mean nothing. --in-process runs all in one process, for debugging.
+tries the script itself on narrow networks; its figures mean nothing.
+--in-process runs all in one process, for debugging.
 """
 import argparse
 import importlib
@@ -183,10 +183,9 @@ def in_child(args: argparse.Namespace, name: str) -> dict:
 
 def failed(found: dict) -> bool:
     """Whether a section broke, or holds a check that did not pass."""
-    checks = found['data'].values() if found['status'] == 'ok' else ()
     return found['status'] == 'failed' or any(
         isinstance(c, dict) and c.get('status') in ('fail', 'error')
-        for c in checks)
+        for c in found['data'].values())
 
 
 def write(path: Path, data: dict) -> None:

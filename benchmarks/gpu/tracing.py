@@ -62,11 +62,11 @@ def one_step(setting: Setting, method: str, precision: str) -> dict:
         busy_share=busy / length if setting.cuda else None,
         kernels=count_kernels(profiler.events()) if setting.cuda else None,
         phases={name: milliseconds(spans, setting.cuda)
-                for name, spans in stamps.items()},
+                for name, spans in stamps.items() if spans},
         top=[dict(name=event.key[:120], calls=event.count,
                   milliseconds=self_time(event, device) / 1e3)
              for event in sorted(
-                 (e for e in averages if not is_range(e.key)),
+                 (e for e in averages if is_work(e, setting.cuda)),
                  key=lambda e: -self_time(e, device))[:TOP]])
 
 
@@ -153,6 +153,13 @@ def milliseconds(stamps: list, cuda: bool) -> float:
 def is_range(name: str) -> bool:
     """Whether an event is an annotation, not work."""
     return name.startswith((PREFIX, 'ProfilerStep', 'Optimizer.'))
+
+
+def is_work(event, cuda: bool) -> bool:
+    """Whether a line of the table is a kernel (on a CPU an operator)."""
+    if is_range(event.key) or getattr(event, 'is_user_annotation', False):
+        return False
+    return not cuda or event.device_type == DeviceType.CUDA
 
 
 def self_time(event, device: str) -> float:
