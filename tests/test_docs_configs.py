@@ -1,4 +1,5 @@
 """What docs/configs.md shows works as it stands."""
+import ast
 import copy
 import inspect
 import re
@@ -8,12 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from mmaction.registry import DATASETS, MODELS, TRANSFORMS
+from meta_model import build_on_meta
+from mmaction.registry import DATASETS, HOOKS, MODELS, TRANSFORMS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from shipped import METHODS, ROOT, SPLITS
 
 from mbcd_mmaction.apis import cli
+from mbcd_mmaction.models.frozen_trunk import OPTIONS
 
 TEXT = (ROOT / 'docs/configs.md').read_text()
 COMMANDS = [line for block in re.findall(r'```bash\n(.*?)```', TEXT, re.S)
@@ -40,13 +43,15 @@ def merged(command, monkeypatch):
 def is_an_option(cfg, name):
     """Whether a dotted name is in the config, or one its class takes."""
     *path, last = name.split('.')
+    if path == ['model', 'trunk']:
+        return last in OPTIONS
     node = cfg
     for key in path:
         node = node[int(key) if key.isdigit() else key]
     if last in node:
         return True
     found = [registry.get(node['type'])
-             for registry in (MODELS, DATASETS, TRANSFORMS)]
+             for registry in (MODELS, DATASETS, TRANSFORMS, HOOKS)]
     return any(last in inspect.signature(cls).parameters
                for cls in found if cls is not None)
 
@@ -59,7 +64,7 @@ def value_of(cfg, name):
 
 
 def test_there_are_commands():
-    assert len(COMMANDS) == 15
+    assert len(COMMANDS) == 19
     assert all(command.startswith('python tools/') for command in COMMANDS)
 
 
@@ -88,6 +93,27 @@ def test_an_unknown_option_is_seen():
     assert not is_an_option(cfg, 'model.modalites')
     assert not is_an_option(
         cfg, 'train_dataloader.dataset.pipeline.0.alinged')
+    assert not is_an_option(cfg, 'model.trunk.fold_norms')
+    assert not is_an_option(cfg, 'custom_hooks.0.evry')
+
+
+def test_the_table_names_every_shortcut():
+    """Each a line that the config takes, and the model is built of."""
+    lines = re.findall(r'^\| `([\w.]+)=(\S+)` \|', TEXT, re.M)
+    names = [name for name, _ in lines]
+    assert {f'model.trunk.{option}' for option in OPTIONS} < set(names)
+    assert len(names) == 7
+    cfg = Config.fromfile(ROOT / 'configs/mbcd/epic_d1.py')
+    assert all(is_an_option(cfg, name) for name in names)
+    cfg.merge_from_dict({
+        name: value if value.isidentifier() and value != 'True' else
+        ast.literal_eval(value) for name, value in lines})
+    init_default_scope('mmaction')
+    for hook in cfg.custom_hooks:
+        HOOKS.build(hook)
+    build_on_meta(cfg)  # checks the trunk's options
+    assert cfg.optim_wrapper == Config.fromfile(
+        ROOT / 'configs/mbcd/epic_d1.py').optim_wrapper
 
 
 def test_the_table_names_the_folders():

@@ -134,6 +134,25 @@ def test_compiled_code_follows(tmp_path):
         assert set(a) == set(b)
 
 
+def test_a_compiled_recognizer_follows(tmp_path):
+    """MMEngine's `compile` on the model that has the slots."""
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    logs = []
+    for compiled in (True, False):
+        runner = make_runner(tmp_path / str(compiled), hooks_every(2, 3))
+        if compiled:
+            runner.cfg.compile = dict(backend='eager')
+        log = Recorder(lambda r: r.message_hub.get_scalar(
+            'train/loss').current())
+        runner.register_hook(log)
+        runner.train()
+        logs.append(log.answers)
+    assert torch._dynamo.utils.counters['stats']['unique_graphs'] > 0
+    torch._dynamo.reset()
+    assert logs[0] == pytest.approx(logs[1], rel=1e-6)
+
+
 @pytest.mark.parametrize('every', [0, -1, 1.5, True, '2', None])
 def test_refused(every):
     with pytest.raises(ValueError, match='^every must be a whole number'):
