@@ -4,6 +4,7 @@ import torch
 from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from torch.utils.flop_counter import FlopCounterMode
 from toy import make_batch, make_recognizer, total_of
 
 from mbcd_mmaction.models import Distiller, LookAhead, WeightAverageTeacher
@@ -166,3 +167,28 @@ def test_slowfast_pathways_stay_apart(request):
         assert len(features['video']) == 2 and len(features['flow']) == 1
         assert torch.equal(
             model(rest, samples, trunk_features=features), whole)
+
+
+def flops(run):
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return counter.get_total_flops()
+
+
+def test_a_step_is_cheaper_by_the_trunks(request):
+    model = small_model(request.config.rootpath)
+    model.lookahead = LookAhead(0.1)
+    model.distiller = Distiller(
+        WeightAverageTeacher(model).module.fused_prob, 1.0)
+    inputs = dict(video=torch.randn(2, 1, 3, 8, 32, 32),
+                  flow=torch.randn(2, 1, 2, 8, 32, 32),
+                  audio=torch.randn(2, 1, 1, 65, 80))
+    (_, samples), _ = make_batch(DIMS, num_samples=2)
+    rest, features = stored_batch(model, inputs, samples, list(inputs))
+    whole = flops(lambda: total_of(
+        model(inputs, samples, mode='loss')).backward())
+    stored = flops(lambda: total_of(model(
+        rest, samples, mode='loss', trunk_features=features)).backward())
+    trunks = flops(lambda: [model.branches[m].trunk(x.flatten(0, 1))
+                            for m, x in inputs.items()])
+    assert trunks > 0 and stored == whole - trunks

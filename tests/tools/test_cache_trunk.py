@@ -171,7 +171,7 @@ class Losses(Hook):
 
     def after_train_iter(self, runner, batch_idx, data_batch=None,
                          outputs=None):
-        self.values.append(float(outputs['loss']))
+        self.values.append(outputs['loss'].item())
 
 
 def plain_config(place, work_dir, audio_stages=3, **options):
@@ -181,6 +181,7 @@ def plain_config(place, work_dir, audio_stages=3, **options):
     for name in ('train', 'val', 'test'):
         loader = config[f'{name}_dataloader']
         loader.dataset.pipeline = config.val_dataloader.dataset.pipeline
+        loader.dataset.indices = 16
         loader.num_workers = 0
     config.merge_from_dict({
         'train_cfg.max_epochs': 2, 'work_dir': str(work_dir),
@@ -224,7 +225,7 @@ def test_training_is_the_same_with_and_without(place, done, tmp_path,
         place, tmp_path / 'with', audio_stages, **{
             f'{split}_dataloader.dataset.trunk_cache':
             str(tmp_path / 'cache' / split) for split in ('train', 'val')}))
-    assert len(stored.values) == 8 and without.calls > 0
+    assert len(stored.values) == 4 and without.calls > 0
     assert stored.calls == 0
     np.testing.assert_allclose(stored.values, without.values, rtol=1e-4)
     assert again == pytest.approx(scores)
@@ -286,7 +287,7 @@ def test_what_cannot_be_stored(place, done, tmp_path):
     with torch.no_grad():
         model.branches.flow.backbone.layer3[0].conv1.bn.bias += 1e6
     plan, = make_plans(config, model, tmp_path / 'cache', ['val'], 1, 'fp16')
-    with pytest.raises(ValueError, match='flow.0.npy: .* precision bf16'):
+    with pytest.raises(ValueError, match='flow.0.npy: .*precision bf16'):
         write_cache(plan, model)
     with pytest.raises(ValueError, match='--views'):
         make_plans(config, model, tmp_path, ['val'], 0, 'fp16')

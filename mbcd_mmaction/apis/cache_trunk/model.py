@@ -70,7 +70,8 @@ def _load(model: MultiModalRecognizer, weights: str) -> None:
     }
     names = [name for name, tensor in
              model.state_dict(keep_vars=True).items() if id(tensor) in trunks]
-    checkpoint = load_checkpoint(model, weights, map_location='cpu')
+    checkpoint = load_checkpoint(model, weights, map_location='cpu',
+                                 logger='silent')
     state = checkpoint.get('state_dict', checkpoint)
     missing = [name for name in names if name not in state]
     if missing:
