@@ -142,7 +142,7 @@ def test_a_compiled_recognizer_follows(tmp_path):
     for compiled in (True, False):
         # compiled, Adam counts its steps in float32
         runner = make_runner(
-            tmp_path / str(compiled), hooks_every(2, 3),
+            tmp_path / str(compiled), hooks_every(2, 2), epochs=1,
             optim_wrapper=dict(type='OptimWrapper',
                                optimizer=dict(type='SGD', lr=0.05)))
         if compiled:
