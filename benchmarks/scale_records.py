@@ -34,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--root', type=Path, default=ROOT / 'data/scale',
                         help='folder for the lists (default: data/scale)')
     parser.add_argument('--records', type=int, default=1_000_000)
+    parser.add_argument('--lists', nargs='+', default=['epic', 'manifest'],
+                        choices=('epic', 'manifest'))
     parser.add_argument('--workers', type=int, default=4)
     parser.add_argument('--start', default='fork', choices=('fork', 'spawn'),
                         help='how workers start (default: fork)')
@@ -50,7 +52,8 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     print(f'{"":28}{"start s":>9}{"peak":>8}{"kept":>8}{"B/clip":>8}'
           f'{"us/read":>9}{"growth":>8}{"idle":>8}')
     figures = []
-    for kind, config in configs.items():
+    for kind in args.lists:
+        config = configs[kind]
         for whole in (False, True) if args.whole else (False, ):
             job = dict(config=config, whole=whole, workers=args.workers,
                        start=args.start)
