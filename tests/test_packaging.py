@@ -144,7 +144,8 @@ def third_party_imports():
 
 def test_every_import_is_declared(metadata):
     declared = set(requirements(metadata)) | set(
-        requirements(metadata, 'plot')) | {None}
+        requirements(metadata, 'plot')) | set(
+            requirements(metadata, 'jpg')) | {None}
     used = set(third_party_imports()) - set(sys.stdlib_module_names) - {
         'mbcd_mmaction'}
     assert 'torch' in used
