@@ -175,9 +175,10 @@ def _check_trunk(model: BaseModel, modality: str,
 
 def _stack(pathways: Sequence, like: Tensor) -> StoredFeatures:
     """Batched features; one pathway is a tensor, several are a tuple."""
+    # cast first: CPU autocast to bfloat16 cannot stack float16
     batched = tuple(
-        (x if isinstance(x, Tensor) else torch.stack(tuple(x))).to(like)
-        for x in pathways)
+        x.to(like) if isinstance(x, Tensor) else torch.stack(
+            [clip.to(like) for clip in x]) for x in pathways)
     return StoredFeatures(batched[0] if len(batched) == 1 else batched)
 
 

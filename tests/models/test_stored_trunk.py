@@ -167,6 +167,11 @@ def test_slowfast_pathways_stay_apart(request):
         assert len(features['video']) == 2 and len(features['flow']) == 1
         assert torch.equal(
             model(rest, samples, trunk_features=features), whole)
+        half = {m: [[x.half() for x in path] for path in paths]
+                for m, paths in features.items()}
+        with torch.autocast('cpu', torch.bfloat16):
+            mixed = model(rest, samples, trunk_features=half)
+    torch.testing.assert_close(mixed.float(), whole, rtol=.1, atol=.1)
 
 
 def flops(run):

@@ -108,6 +108,11 @@ def test_again_nothing_is_left_to_do(place, done):
     result = run(COMMANDS[2], place)
     assert 'train: 0 rows written, 128 were there before' in result.stdout
     assert 'still to write: 0 B' in result.stdout
+    config = page_config(place)
+    plans = make_plans(config, build_model(config),
+                       place / 'data/mini_trunk', ['train'], 2, 'fp16')
+    with pytest.raises(ValueError, match='views: stored 4, now 2'):
+        say_size(plans, place / 'data/mini_trunk')
 
 
 def interrupted(place, folder):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
+from mmengine.logging import MMLogger
 
 from mbcd_mmaction.apis.cache_trunk import (
     build_model,
@@ -60,6 +61,8 @@ def run(args: argparse.Namespace) -> int:
     cfg = follow_modalities(cfg, args.cfg_options)
     cache = args.cache or Path('work_dirs', Path(args.config).stem,
                                'trunk_cache')
+    # else the host lists how each tensor was initialised
+    MMLogger.get_instance('cache_trunk', log_level='WARNING')
     model = build_model(cfg, args.weights, args.device)
     plans = make_plans(cfg, model, cache, args.splits, args.views,
                        args.precision, args.seed)

@@ -19,6 +19,7 @@ from ...datasets.trunk_cache.reader import (
     packing_step,
     repack,
 )
+from ...datasets.trunk_cache.writer import check_same
 from ...models import MultiModalRecognizer
 from ...models.stored_trunk import describe_trunk
 from ..preflight import leaf_datasets
@@ -126,10 +127,15 @@ def say_size(plans: Sequence[Plan], cache: Path) -> tuple[str, bool]:
 
     Returns:
         tuple[str, bool]: The text, and whether there is room for them.
+
+    Raises:
+        ValueError: A folder holds another cache.
     """
     lines, needed = [], 0
     for plan in plans:
         made_of = plan.description
+        if plan.is_done:
+            check_same(plan.folder, made_of, plan.keys)
         size = made_of.size()
         row = ' + '.join(f'{column.file[:-4]} {_bytes(column.row_bytes)}'
                          for column in made_of.columns)
