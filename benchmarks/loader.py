@@ -4,21 +4,27 @@
 
 Makes sets like the real ones (benchmarks/loader_set.py), pins itself to one
 core, and reads each clip by both loaders in turn, so that a busy machine
-slows both. Prints milliseconds and ratios: medians over clips and rounds,
-with the quartiles of the ratio. The straightforward loader
-(benchmarks/loader_plain.py) always reads the clips as they are found; ours
-also reads them with a key frame every 16 frames, and as jpg frames.
+slows both. Prints milliseconds of one core, medians over clips and rounds,
+the ratio of the two with its quartiles, and samples per second of a worker.
+The straightforward loader (benchmarks/loader_plain.py) always reads the clips
+as they are found; ours also reads what tools/data/reencode.py made of them,
+and jpg frames. Below, bare decoding of the RGB frames that ours reads
+(benchmarks/loader_bare.py), and how many times as long ours takes.
 """
 import argparse
+import json
 import os
+import random
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import loader_plain
 import numpy as np
 import torch
+from loader_bare import bare
 from loader_set import make_sets
 from mmaction.registry import DATASETS, TRANSFORMS
 from mmengine.config import Config
@@ -27,10 +33,11 @@ import mbcd_mmaction  # noqa: F401  registers
 
 ROOT = Path(__file__).resolve().parents[1]
 MODALITIES = ('video', 'flow', 'audio')
+CLOCKS = dict(cpu=time.process_time, wall=time.perf_counter)
 # Our set, its config, the set that the straightforward loader reads.
 CASES = {
     'EPIC-like clips': ('epic', 'epic', 'epic'),
-    'EPIC-like clips, key frame every 16': ('epic-gop16', 'epic', 'epic'),
+    'EPIC-like clips, re-encoded': ('epic-gop16', 'epic', 'epic'),
     'EPIC-like jpg frames': ('epic-jpg', 'epic', 'epic'),
     'HAC-like clips': ('hac', 'hac', 'hac'),
 }
@@ -42,25 +49,41 @@ def parse_args() -> argparse.Namespace:
                         help='folder for the sets (default: data/loader)')
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--clips', type=int, default=6)
+    parser.add_argument('--seconds', type=float, default=10,
+                        help='length of the longest clip, where the sets '
+                        'are yet to be made (default: 10)')
+    parser.add_argument('--clock', choices=CLOCKS, default='cpu',
+                        help="cpu: the process's own time, which others on "
+                        'the machine disturb less (default: cpu)')
+    parser.add_argument('--out', type=Path, help='JSON file for the figures')
     return parser.parse_args()
 
 
 def main() -> int:
     args = parse_args()
-    make_sets(args.root, args.clips)
+    make_sets(args.root, args.clips, args.seconds)
     if hasattr(os, 'sched_setaffinity'):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
-    print(f'{"":38}{"plain ms":>10}{"ours ms":>10}{"ratio":>8}'
-          f'{"quartiles":>14}')
+    print(f'{"":34}{"plain ms":>10}{"ours ms":>10}{"ratio":>8}'
+          f'{"quartiles":>12}{"samples/s":>11}')
+    figures = []
     for title, names in CASES.items():
         print(title)
-        measure(args.root, *names, args.rounds)
+        for row in measure(args.root, *names, args.rounds,
+                           CLOCKS[args.clock]):
+            figures.append(dict(set=title, **row))
+            show(row)
+    if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(json.dumps(
+            dict(clock=args.clock, rounds=args.rounds, clips=args.clips,
+                 rows=figures), indent=1) + '\n')
     return 0
 
 
-def check(own: dict, other: dict, step) -> None:
+def check(own: dict, other: dict, step: Callable) -> None:
     """Both loaders must give samples of the same shapes."""
     ours = step(fresh(own))
     for name, array in loader_plain.sample(other).items():
@@ -69,26 +92,50 @@ def check(own: dict, other: dict, step) -> None:
                              f'views, got {ours[name].shape}')
 
 
-def measure(root: Path, ours: str, config: str, plain: str,
-            rounds: int) -> None:
-    """Print the lines of one set: each modality, and the whole sample."""
+def measure(root: Path, ours: str, config: str, plain: str, rounds: int,
+            clock: Callable[[], float]):
+    """Yield the figures of one set: each modality, the whole, bare RGB."""
     own, other = records(root, ours), records(root, plain)
-    whole = config_pipeline(config)
-    check(own[0], other[0], narrowed(whole, MODALITIES))
-    for modality in (*MODALITIES, 'whole sample'):
-        alone = modality in MODALITIES
-        names = (modality, ) if alone else MODALITIES
-        step = narrowed(whole, names)
+    pipeline = config_pipeline(config)
+    check(own[0], other[0], narrowed(pipeline, MODALITIES))
+
+    def of(names: tuple[str, ...], slow: Callable) -> np.ndarray:
+        step = narrowed(pipeline, names)
         pairs = []
-        for round_number in range(rounds):
-            np.random.seed(round_number)
-            for mine, theirs in zip(own, other, strict=True):
-                slow = seconds(lambda: [
-                    loader_plain.READERS[m](theirs['sources'][m])  # noqa: B023
-                    for m in names])  # noqa: B023
-                fast = seconds(lambda: step(fresh(mine)))  # noqa: B023
-                pairs.append((slow, fast))
-        report(modality, np.array(pairs))
+        for number in range(rounds):
+            for clip, mine in enumerate(own):
+                seed = 1000 * number + clip
+                pairs.append((timed(slow(clip, seed), clock, seed),
+                              timed(lambda: step(fresh(mine)),  # noqa: B023
+                                    clock, seed)))
+        return np.array(pairs)
+
+    for name in MODALITIES:
+        yield figures_of(name, of((name, ), lambda clip, _: (
+            lambda: loader_plain.READERS[name](  # noqa: B023
+                other[clip]['sources'][name]))))  # noqa: B023
+    yield figures_of('whole sample', of(MODALITIES, lambda clip, _: (
+        lambda: loader_plain.sample(other[clip]))))
+    sampler = window_of(pipeline)
+    yield figures_of('bare decoding of video', of(('video', ), (
+        lambda clip, seed: bare(own[clip]['sources']['video'],
+                                sampler(own[clip], seed)))))
+
+
+def window_of(pipeline: dict) -> Callable[[dict, int], list[int]]:
+    """What gives the frames that the video pipeline draws with a seed."""
+    steps = [TRANSFORMS.build(step)
+             for step in pipeline['pipelines']['video'][:2]]
+
+    def draw(record: dict, seed: int) -> list[int]:
+        reseed(seed)
+        results = dict(fresh(record), shared={}, aligned=False,
+                       **record['sources']['video'])
+        for step in steps:
+            results = step(results)
+        return results['frame_inds'].tolist()
+
+    return draw
 
 
 def records(root: Path, name: str) -> list[dict]:
@@ -108,7 +155,7 @@ def config_pipeline(name: str) -> dict:
     return config.train_pipeline[0]
 
 
-def narrowed(step: dict, modalities: tuple[str, ...]):
+def narrowed(step: dict, modalities: tuple[str, ...]) -> Callable:
     """That step for some of the modalities."""
     pipelines = {m: step['pipelines'][m] for m in modalities}
     built = TRANSFORMS.build(dict(step, pipelines=pipelines))
@@ -121,20 +168,36 @@ def fresh(record: dict) -> dict:
                                  for m, s in record['sources'].items()})
 
 
-def seconds(call) -> float:
-    """Wall time of one call."""
-    start = time.perf_counter()
+def reseed(seed: int) -> None:
+    """Seed both generators that crops and windows are drawn by."""
+    random.seed(seed)
+    np.random.seed(seed)
+
+
+def timed(call: Callable, clock: Callable[[], float], seed: int) -> float:
+    """Seconds that one call takes."""
+    reseed(seed)
+    start = clock()
     call()
-    return time.perf_counter() - start
+    return clock() - start
 
 
-def report(title: str, pairs: np.ndarray) -> None:
-    """One line: medians of (P, 2) seconds, and of their ratio."""
+def figures_of(title: str, pairs: np.ndarray) -> dict:
+    """Medians of (P, 2) seconds, and of the ratio; for bare, its inverse."""
     slow, fast = 1e3 * np.median(pairs, axis=0)
-    low, middle, high = np.percentile(pairs[:, 0] / pairs[:, 1],
-                                      [25, 50, 75])
-    print(f'  {title:36}{slow:10.1f}{fast:10.1f}{middle:8.1f}'
-          f'{low:7.1f}-{high:.1f}', flush=True)
+    ratio = pairs[:, 0] / pairs[:, 1]
+    if title.startswith('bare'):
+        ratio = 1 / ratio
+    low, middle, high = np.percentile(ratio, [25, 50, 75])
+    return dict(what=title, other_ms=slow, ours_ms=fast, ratio=middle,
+                low=low, high=high, samples_per_second=1e3 / fast)
+
+
+def show(row: dict) -> None:
+    """One line."""
+    print(f'  {row["what"]:32}{row["other_ms"]:10.1f}{row["ours_ms"]:10.1f}'
+          f'{row["ratio"]:8.2f}{row["low"]:7.2f}-{row["high"]:.2f}'
+          f'{row["samples_per_second"]:11.1f}', flush=True)
 
 
 if __name__ == '__main__':
