@@ -8,8 +8,9 @@ from av.bitstream import BitStreamFilterContext
 
 from mbcd_mmaction.datasets.readers import VideoReader
 from mbcd_mmaction.datasets.readers.header import (
+    Header,
     h264_is_silent,
-    shown_as_stored,
+    read_header,
 )
 
 FILM = np.random.default_rng(0).integers(0, 255, (5, 48, 64, 3), np.uint8)
@@ -54,7 +55,7 @@ def test_a_message_in_the_stream_is_found(tmp_path):
             for changed in change.filter(packet if packet.size else None):
                 changed.stream = stream
                 target.mux(changed)
-    assert shown_as_stored(turned)  # nothing in the header
+    assert read_header(turned).as_stored  # nothing in the header
     assert opened(turned) == (1, (64, 48))
 
 
@@ -79,8 +80,8 @@ def test_doubt_is_no_certainty(tmp_path):
             half=data[:data.index(b'tkhd') + 20],
             tiny_box=b'\0\0\0\4moov' + data).items():
         (tmp_path / name).write_bytes(content)
-        assert not shown_as_stored(str(tmp_path / name)), name
-    assert not shown_as_stored(str(tmp_path / 'missing'))
+        assert read_header(str(tmp_path / name)) == Header(False, False)
+    assert read_header(str(tmp_path / 'missing')) == Header(False, False)
     with av.open(str(path)) as file:
         extradata = file.streams.video[0].codec_context.extradata
         packet = bytes(next(file.demux(video=0)))

@@ -1,47 +1,52 @@
-"""Whether a file's header rules out that its frames are turned.
-
-Only decoding tells for certain how a frame is to be shown, and of a large
-key frame it takes as long as some ten others. Where an mp4 of h264 says in
-no place that it is turned or mirrored, that frame need not be decoded.
-"""
+"""What an mp4's header tells without reading or decoding its frames."""
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 # Boxes that hold others, and where in them the display matrix stands, after
 # the fields whose length depends on the version (ISO/IEC 14496-12).
-_NESTED = (b'moov', b'trak')
+_NESTED = (b'moov', b'trak', b'mdia', b'minf', b'stbl')
 _MATRIX_AT = {b'mvhd': (36, 48), b'tkhd': (40, 52)}
 _AS_IT_IS = (1 << 16, 0, 0, 0, 1 << 16, 0)  # a, b, u, c, d, v
 _SEI, _SLICES = 6, (1, 2, 5)
 _DISPLAY_ORIENTATION = 47
 
 
-def shown_as_stored(path: str) -> bool:
-    """Whether the matrices in an mp4's header all leave a frame as it is.
+class Header(NamedTuple):
+    """What is certain by the header; False is also where in doubt.
 
-    Args:
-        path (str): The file.
-
-    Returns:
-        bool: False where one does not, and where in doubt.
+    Attributes:
+        as_stored (bool): No matrix turns or mirrors the frames. (A message
+            within the stream may, see :func:`h264_is_silent`.)
+        in_order (bool): Frames are shown in the order in which they are
+            stored, each when it is decoded, and all of them are listed.
     """
-    found = set()
+    as_stored: bool
+    in_order: bool
+
+
+def read_header(path: str) -> Header:
+    """Read the header of an mp4, or of what may be none."""
+    matrices, kinds = [], set()
     try:
         with open(path, 'rb') as file:
-            size = file.seek(0, 2)
-            for kind, matrix in _matrices(file, 0, size):
-                if matrix[:6] != _AS_IT_IS or matrix[8] != 1 << 30:
-                    return False
-                found.add(kind)
+            for kind, matrix in _boxes(file, 0, file.seek(0, 2)):
+                kinds.add(kind)
+                if matrix is not None:
+                    matrices.append(matrix)
     except (OSError, struct.error):
-        return False
-    return found == set(_MATRIX_AT)
+        return Header(False, False)
+    whole = kinds.issuperset((b'mvhd', b'tkhd', b'stts'))
+    return Header(
+        whole and all(m[:6] == _AS_IT_IS and m[8] == 1 << 30
+                      for m in matrices),
+        # Offsets between decoding and showing; fragments with more frames.
+        whole and not kinds.intersection((b'ctts', b'mvex', b'moof')))
 
 
-def _matrices(file: BinaryIO, start: int,
-              stop: int) -> Iterator[tuple[bytes, tuple[int, ...]]]:
-    """Kind and matrix of the boxes from one place in a file to another."""
+def _boxes(file: BinaryIO, start: int,
+           stop: int) -> Iterator[tuple[bytes, tuple[int, ...] | None]]:
+    """Kind of each box from one place in a file to another, and a matrix."""
     while start + 8 <= stop:
         file.seek(start)
         size, kind = struct.unpack('>I4s', file.read(8))
@@ -52,13 +57,14 @@ def _matrices(file: BinaryIO, start: int,
             size = stop - start
         if size < head:
             raise struct.error('a box smaller than its own head')
-        if kind in _NESTED:
-            yield from _matrices(file, start + head,
-                                 min(start + size, stop))
-        elif kind in _MATRIX_AT:
+        matrix = None
+        if kind in _MATRIX_AT:
             version = file.read(1) == b'\x01'
             file.seek(start + head + _MATRIX_AT[kind][version])
-            yield kind, struct.unpack('>9i', file.read(36))
+            matrix = struct.unpack('>9i', file.read(36))
+        yield kind, matrix
+        if kind in _NESTED:
+            yield from _boxes(file, start + head, min(start + size, stop))
         start += size
 
 

@@ -14,8 +14,8 @@ from .container import (
     picture_stream,
 )
 from .convert import Converter, display_matrix, upright
-from .header import h264_is_silent, shown_as_stored
 from .table import Entry, FrameTable, bounds, entry, no_frames
+from .whole_file import entries_of_all
 
 # Codecs in which a frame that is marked as no reference is one for nobody.
 # (In HEVC a higher temporal layer may still refer to it.)
@@ -26,8 +26,9 @@ class PyAVFrames:
     """Exact random access to the frames of one video file.
 
     Frames are numbered by their time stamps, found by reading the packets
-    without decoding them: right for variable frame rates and for files
-    whose header misstates the rate. Of a segment only the packets from the
+    without decoding them, or in an mp4 without B frames by its list of
+    them: right for variable frame rates and for files whose header misstates
+    the rate. Of a segment only the packets from the
     key frame in front of it are read. One decoding thread: loader workers
     are the parallelism, and PyAV's frame threads may hang on early exit.
 
@@ -60,12 +61,11 @@ class PyAVFrames:
         self._open()
         rate = self._stream.average_rate
         self.fps = float(rate) if rate else 0.0
-        upright_by_header = False
+        upright = False
         if segment is None:
-            entries, key = self._entries_of_all()
-            check_complete(path, self._stream, len(entries), None)
+            entries, upright = entries_of_all(path, self._stream,
+                                              self._packets())
             self._table = FrameTable(entries, self._stream.time_base)
-            upright_by_header = key is not None and self._is_upright(key)
         else:
             self._table = self._scan(segment)
         if not self._table.count:
@@ -74,7 +74,7 @@ class PyAVFrames:
                                        self.fps)
         self._matrix = None
         self.shape = (self._context.height, self._context.width)
-        if not upright_by_header:
+        if not upright:
             self._look()
 
     def _open(self) -> None:
@@ -96,28 +96,6 @@ class PyAVFrames:
                 self.packets_read += 1
                 self.bytes_read += packet.size
                 yield packet
-
-    # The table of the whole file
-
-    def _entries_of_all(self) -> tuple[list[Entry], av.Packet | None]:
-        """Entries of all packets, and the first key frame's packet."""
-        entries, key = [], None
-        for packet in self._packets():
-            entries.append(entry(packet))
-            if key is None and packet.is_keyframe:
-                key = packet
-        return entries, key
-
-    def _is_upright(self, key: av.Packet) -> bool:
-        """Whether it is known without decoding which way is up.
-
-        The size is known as well: the parser has read it from the stream.
-        """
-        return ('mov' in self._container.format.name
-                and self._context.name == 'h264'
-                and self._context.height > 0 < self._context.width
-                and h264_is_silent(self._context.extradata, bytes(key))
-                and shown_as_stored(self._path))
 
     # The table of a segment
 
