@@ -131,7 +131,30 @@ def test_the_check_of_a_whole_set(tmp_path):
 def test_every_block_of_code_is_run():
     assert len(CODE) == 2
     assert [re.search(r'\w+\.py', command).group() for command in COMMANDS
-            ] == ['check.py', 'train.py', 'test.py', 'train.py']
+            ] == ['check.py', 'train.py', 'test.py', 'reencode.py',
+                  'train.py']
+
+
+def test_reencoding_writes_a_set_of_the_same_layout(tmp_path):
+    command, = [c for c in COMMANDS if 'reencode.py' in c]
+    old, new = tmp_path / 'epic', tmp_path / 'new'
+    tiny_media.write_set(old, domains=('D1', ), splits=('test', ), clips=2)
+    command = command.replace('data/hac-quick', str(new)).replace(
+        'data/hac', str(old)).replace('--jobs 8', '--jobs 1')
+    _, tool, *options = shlex.split(command)
+    done = subprocess.run([sys.executable, str(ROOT / tool), *options],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert ' 0 failed' in done.stdout
+    pairs = [[dataset.get_data_info(n) for n in range(len(dataset))]
+             for dataset in (
+                 DATASETS.build(dict(
+                     type='EpicKitchensDataset', data_root=str(root),
+                     domains='D1', split='test')) for root in (old, new))]
+    assert len(pairs[0]) == 2
+    assert repr(pairs[0]).replace(str(old), str(new)) == repr(pairs[1])
+    for record in pairs[1]:
+        assert Path(record['sources']['video']['filename']).is_file()
 
 
 def test_a_weight_file_in_another_place(monkeypatch):

@@ -17,7 +17,8 @@ import argparse
 import sys
 
 from mbcd_mmaction.datasets.extraction import command
-from mbcd_mmaction.datasets.extraction.reencode import TUNES, reencode_set
+from mbcd_mmaction.datasets.extraction.reencode import reencode_set
+from mbcd_mmaction.datasets.extraction.reencode_video import TUNES
 
 
 def parse_args() -> argparse.Namespace:
