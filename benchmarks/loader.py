@@ -8,8 +8,10 @@ slows both. Prints milliseconds of one core, medians over clips and rounds,
 the ratio of the two with its quartiles, and samples per second of a worker.
 The straightforward loader (benchmarks/loader_plain.py) always reads the clips
 as they are found; ours also reads what tools/data/reencode.py made of them,
-and jpg frames. Below, bare decoding of the RGB frames that ours reads
-(benchmarks/loader_bare.py), and how many times as long ours takes.
+and jpg frames. The last two lines of a set have bare decoding of the RGB
+frames that ours reads (benchmarks/loader_bare.py) in the first column, and in
+the second ours without crop and resize, and all of ours; here the ratio says
+how many times as long ours takes.
 """
 import argparse
 import json
@@ -99,8 +101,7 @@ def measure(root: Path, ours: str, config: str, plain: str, rounds: int,
     pipeline = config_pipeline(config)
     check(own[0], other[0], narrowed(pipeline, MODALITIES))
 
-    def of(names: tuple[str, ...], slow: Callable) -> np.ndarray:
-        step = narrowed(pipeline, names)
+    def of(step: Callable, slow: Callable) -> np.ndarray:
         pairs = []
         for number in range(rounds):
             for clip, mine in enumerate(own):
@@ -111,29 +112,40 @@ def measure(root: Path, ours: str, config: str, plain: str, rounds: int,
         return np.array(pairs)
 
     for name in MODALITIES:
-        yield figures_of(name, of((name, ), lambda clip, _: (
+        yield figures_of(name, of(
+            narrowed(pipeline, (name, )), lambda clip, _: (
             lambda: loader_plain.READERS[name](  # noqa: B023
                 other[clip]['sources'][name]))))  # noqa: B023
-    yield figures_of('whole sample', of(MODALITIES, lambda clip, _: (
-        lambda: loader_plain.sample(other[clip]))))
-    sampler = window_of(pipeline)
-    yield figures_of('bare decoding of video', of(('video', ), (
-        lambda clip, seed: bare(own[clip]['sources']['video'],
-                                sampler(own[clip], seed)))))
+    yield figures_of('whole sample', of(
+        narrowed(pipeline, MODALITIES),
+        lambda clip, _: lambda: loader_plain.sample(other[clip])))
+    draw, seen = window_of(pipeline), narrowed(pipeline, ('video', ))
+
+    def decoding(clip: int, seed: int) -> Callable:
+        reseed(seed)
+        return bare(own[clip]['sources']['video'],
+                    draw(own[clip])['frame_inds'].tolist())
+
+    def reading(record: dict) -> None:
+        results = draw(record)
+        for _ in results['clip_readers'][0].frames(results['frame_inds']):
+            pass
+
+    yield figures_of('bare, and our reader', of(reading, decoding))
+    yield figures_of('bare, and our video', of(seen, decoding))
 
 
-def window_of(pipeline: dict) -> Callable[[dict, int], list[int]]:
-    """What gives the frames that the video pipeline draws with a seed."""
+def window_of(pipeline: dict) -> Callable[[dict], dict]:
+    """The video pipeline up to the window of frames, drawn at random."""
     steps = [TRANSFORMS.build(step)
              for step in pipeline['pipelines']['video'][:2]]
 
-    def draw(record: dict, seed: int) -> list[int]:
-        reseed(seed)
+    def draw(record: dict) -> dict:
         results = dict(fresh(record), shared={}, aligned=False,
                        **record['sources']['video'])
         for step in steps:
             results = step(results)
-        return results['frame_inds'].tolist()
+        return results
 
     return draw
 

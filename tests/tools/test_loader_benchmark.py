@@ -8,7 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 CASES = ['EPIC-like clips', 'EPIC-like clips, re-encoded',
          'EPIC-like jpg frames', 'HAC-like clips']
-ROWS = ['video', 'flow', 'audio', 'whole sample', 'bare decoding of video']
+ROWS = ['video', 'flow', 'audio', 'whole sample', 'bare, and our reader',
+        'bare, and our video']
 
 
 def test_it_measures_each_modality_of_each_set(tmp_path):
