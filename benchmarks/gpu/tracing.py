@@ -16,6 +16,8 @@ from stepping import Trainer
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from mbcd_mmaction.models import recognizer
+
 PREFIX = 'phase: '
 CASES = (('MBCD frozen', 'bf16'), ('MBCD frozen', 'tf32'))
 CPU_CASES = (('MBCD frozen', 'fp32'), )
@@ -92,7 +94,7 @@ def phases(trainer: Trainer, cuda: bool) -> Iterator[dict[str, list]]:
     places = [
         ('preprocess', model.data_preprocessor, 'forward'),
         ('trunk', model, 'run_trunk'),
-        ('pass 1', model, '_first_pass'),
+        ('pass 1', recognizer, 'run_first_pass'),
         ('inner step', model.lookahead, 'step'),
         ('inner gradient and step', model.lookahead, 'fast_weights'),
         ('pass 2', model, '_second_pass'),

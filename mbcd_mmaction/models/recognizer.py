@@ -10,9 +10,14 @@ from torch import Tensor, nn
 
 from ..functional import confidence, dominance_ratio
 from .branch import Branch
-from .first_pass import FirstPass, release
+from .first_pass import FirstPass, run_first_pass
 from .modality_dropout import BaseModalityDropout
-from .objectives import AveragedNetwork, TrainingBatch, build_objective
+from .objectives import (
+    AveragedNetwork,
+    build_objective,
+    objective_losses,
+    refuse_objective,
+)
 from .presence import Presence
 from .slots import Distiller, LookAhead
 from .stages import Features
@@ -181,7 +186,8 @@ class MultiModalRecognizer(BaseModel):
             dict[str, Tensor]: Losses ``loss_*``, which the host sums, and
             scalars to log.
         """
-        self._check_slots()
+        if self.lookahead is not None or self.distiller is not None:
+            refuse_objective(self)
         check_complete(data_samples, self.modalities)
         views, num_views = flatten_views(
             of_modalities(inputs, self.modalities))
@@ -193,12 +199,14 @@ class MultiModalRecognizer(BaseModel):
         teacher_prob = (self.distiller
                         and self.distiller.teacher_prob(views, trunk))
         # step 2: pass 1, at theta, with its terms of Eq. 8 and 9
-        first = self._first_pass(trunk, labels, teacher_prob)
+        first = run_first_pass(self, trunk, labels, teacher_prob)
         # step 3: Eq. 2-4
         keep_mask, log = self._balance(first.logits)
         if self.objective is not None:
-            return {**self._objective_losses(first, labels, views, trunk,
-                                             keep_mask), **log}
+            fused_logits = self.fuse(first.embeddings, keep_mask)
+            losses = objective_losses(self, views, trunk, first, fused_logits,
+                                      labels)
+            return {**losses, **log}
         # steps 4 and 5: Eq. 5 and pass 2, at theta'
         embeddings = first.embeddings
         if self._looks_ahead:
@@ -213,11 +221,7 @@ class MultiModalRecognizer(BaseModel):
             losses.update(
                 self.distiller.term('fused', teacher_prob, fused_logits))
         # step 8: the host sums, in this order, and steps
-        own = {name: term for terms in first.terms.values()
-               for name, term in terms.items()}
-        taught = {name: own.pop(name) for name in list(own)
-                  if name.startswith('loss_distill_')}
-        return {**own, **losses, **taught, **log}
+        return {**first.terms, **losses, **first.distill_terms, **log}
 
     def predict(self,
                 inputs: Mapping[str, Tensor],
@@ -245,7 +249,7 @@ class MultiModalRecognizer(BaseModel):
             {m: inputs[m] for m in presence.modalities})
         embeddings, unimodal_logits = {}, {}
         for m, h in self.run_trunk(views).items():
-            embeddings[m], unimodal_logits[m] = self._encode(m, h)
+            embeddings[m], unimodal_logits[m] = self.encode(m, h)
         embeddings = presence.fill_absent(embeddings, {
             m: branch.embed_dims
             for m, branch in self.branches.items()
@@ -332,6 +336,28 @@ class MultiModalRecognizer(BaseModel):
         }
         return {m: self.branches[m](features[m]) for m in features}
 
+    @property
+    def has_probes(self) -> bool:
+        """Whether the uni-modal heads train on detached embeddings."""
+        if self.objective is not None:
+            return not self.objective.trains_unimodal
+        return self.unimodal_loss_weight == 0
+
+    def encode(self, m: str, h: Features) -> tuple[Tensor, Tensor]:
+        """Pass 1 of one modality.
+
+        Args:
+            m (str): The modality.
+            h (Tensor or tuple): Its trunk's features, (N, C, ...).
+
+        Returns:
+            tuple: Embedding z_k (N, D_k), which DSU may have perturbed, and
+            logits f^k (N, K).
+        """
+        z = self.branches[m](h, self.feature_perturbation)
+        seen = z.detach() if self.has_probes else z
+        return z, self.unimodal_heads[m](seen)
+
     def encoder_params(self) -> dict[str, dict[str, nn.Parameter]]:
         """Modality to theta_k, the trainable encoder tensors by name."""
         return {m: b.trainable_params() for m, b in self.branches.items()}
@@ -339,83 +365,6 @@ class MultiModalRecognizer(BaseModel):
     @property
     def _looks_ahead(self) -> bool:
         return self.lookahead is not None and self.lookahead.takes_step
-
-    @property
-    def _probes(self) -> bool:
-        """Whether the uni-modal heads train on detached embeddings."""
-        if self.objective is not None:
-            return not self.objective.trains_unimodal
-        return self.unimodal_loss_weight == 0
-
-    def _check_slots(self) -> None:
-        """Refuse an objective beside the terms of MBCD."""
-        if self.objective is None:
-            return
-        if self.lookahead is not None or self.distiller is not None:
-            raise ValueError(
-                f'{type(self.objective).__name__} takes the place of Eq. 9: '
-                'remove GradientConsistencyHook from custom_hooks, and give '
-                'WATeacherDistillHook distill_weight=0 (weight averaging '
-                'goes with any objective)')
-
-    def _objective_losses(
-            self, first: FirstPass, labels: Tensor,
-            views: Mapping[str, Tensor], trunk: Mapping[str, Features],
-            keep_mask: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
-        """Another method's losses, and the probes' where it has none."""
-
-        def averaged_embeddings() -> dict[str, Tensor]:
-            with torch.no_grad():
-                return self.averaged.module.averaged_embeddings(views, trunk)
-
-        losses = self.objective.losses(TrainingBatch(
-            embeddings=first.embeddings,
-            unimodal_logits=first.logits,
-            fused_logits=self.fuse(first.embeddings, keep_mask),
-            labels=labels,
-            fuse=self.fuse,
-            averaged=self.averaged,
-            averaged_embeddings=averaged_embeddings))
-        if self._probes:
-            for terms in first.terms.values():
-                losses = {**losses, **terms}
-        return losses
-
-    def _encode(self, m: str, h: Features) -> tuple[Tensor, Tensor]:
-        """Pass 1 of one modality: embedding (N, D_k), logits (N, K)."""
-        z = self.branches[m](h, self.feature_perturbation)
-        seen = z.detach() if self._probes else z
-        return z, self.unimodal_heads[m](seen)
-
-    def _first_pass(self, trunk: Mapping[str, Features], labels: Tensor,
-                    teacher_prob: Tensor | None) -> FirstPass:
-        """Pass 1 of all modalities, its graph released where it may be."""
-        first = FirstPass()
-        releases = self.release_early and self._looks_ahead and (
-            self.lookahead.order == 'first')
-        if releases:
-            first.scale = self.lookahead.loss_scale()
-        for m, h in trunk.items():
-            z, logits = self._encode(m, h)
-            loss = F.cross_entropy(logits, labels)
-            terms = self._unimodal_terms(m, loss)
-            if teacher_prob is not None:
-                terms.update(self.distiller.term(m, teacher_prob, logits))
-            if releases:
-                del z  # the rest of the graph goes with the gradients
-                logits = logits.detach()
-                first.inner_grads[m], terms = release(
-                    loss, self.unimodal_loss_weight or 1.0, terms,
-                    self.branches[m].trainable_params(),
-                    [self.unimodal_heads[m], *self._perturbation_modules()],
-                    first.scale)
-                loss = loss.detach()
-            else:
-                first.embeddings[m] = z
-            first.logits[m] = logits
-            first.losses[m] = loss
-            first.terms[m] = terms
-        return first
 
     def _fast_weights(self, first: FirstPass) -> dict[str, dict[str, Tensor]]:
         """Eq. 5, from the gradients that are there or by taking them."""
@@ -439,17 +388,6 @@ class MultiModalRecognizer(BaseModel):
             embeddings[m] = torch.func.functional_call(
                 branch, state, (trunk[m], ))
         return embeddings
-
-    def _unimodal_terms(self, m: str, loss: Tensor) -> dict[str, Tensor]:
-        """The weighted L_k, or the probe's loss at weight 0."""
-        if self._probes:
-            return {f'loss_probe_{m}': loss}
-        return {f'loss_{m}': self.unimodal_loss_weight * loss}
-
-    def _perturbation_modules(self) -> list[nn.Module]:
-        """The feature perturbation, where it may have parameters."""
-        perturb = self.feature_perturbation
-        return [perturb] if isinstance(perturb, nn.Module) else []
 
     def _balance(
         self, unimodal_logits: Mapping[str, Tensor]

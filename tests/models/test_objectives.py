@@ -7,6 +7,7 @@ from toy import grads_of, make_batch, make_recognizer, make_samples, total_of
 from toy_runner import DIMS, ToySet, make_runner
 
 from mbcd_mmaction.models import (
+    LookAhead,
     MultiModalRecognizer,
     SimpleMovingAverage,
 )
@@ -133,8 +134,18 @@ def test_moving_average_is_the_uniform_mean():
     dict(type='WATeacherDistillHook')])
 def test_terms_of_mbcd_are_refused(tmp_path, hook):
     runner = make_runner(tmp_path, [hook], objective=CONFIGS['rna'])
+    steps = []
+    runner.model.register_forward_pre_hook(lambda *_: steps.append(1))
     with pytest.raises(ValueError, match='takes the place of Eq. 9'):
         runner.train()
+    assert steps == []  # at start
+
+
+def test_terms_of_mbcd_are_refused_without_hooks():
+    model = build(CONFIGS['rna'])
+    model.lookahead = LookAhead(0.1)
+    with pytest.raises(ValueError, match='takes the place of Eq. 9'):
+        losses_of(model)
 
 
 @pytest.mark.parametrize('name', CONFIGS)

@@ -10,6 +10,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 
+from ...models.objectives import refuse_objective
 from ...models.recognizer import MultiModalRecognizer
 from ...models.slots import LookAhead, check_no_reentrant_checkpoint
 from ..adapters import LossTap, NamedLossConsistency
@@ -99,7 +100,9 @@ class GradientConsistencyHook(Hook):
             self.foreign = NamedLossConsistency(model, self.slot,
                                                 **self.named)
             forget_compiled_code(runner)
-        elif model.unimodal_loss_weight == 0:
+            return
+        refuse_objective(model)
+        if model.unimodal_loss_weight == 0:
             raise ValueError(
                 'GradientConsistencyHook looks ahead on the uni-modal '
                 'losses: set unimodal_loss_weight > 0 in the model')

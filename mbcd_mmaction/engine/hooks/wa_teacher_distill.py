@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from ...models.averaged_model import WeightAverageTeacher
+from ...models.objectives import refuse_objective
 from ...models.recognizer import MultiModalRecognizer
 from ...models.slots import Distiller
 from ..adapters import ForeignDistiller, LossTap
@@ -130,6 +131,7 @@ class WATeacherDistillHook(EMAHook):
             return
         teacher = self.ema_model.module
         if isinstance(self.src_model, MultiModalRecognizer):
+            refuse_objective(self.src_model)
             self._check_names()
             self.distiller = Distiller(teacher.fused_prob,
                                        self.distill_weight)

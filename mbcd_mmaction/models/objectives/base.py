@@ -4,10 +4,15 @@ from dataclasses import dataclass
 
 import torch
 from mmaction.registry import MODELS
+from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from ..first_pass import FirstPass
+from ..stages import Features
+
 __all__ = [
-    'AveragedNetwork', 'Objective', 'TrainingBatch', 'build_objective'
+    'AveragedNetwork', 'Objective', 'TrainingBatch', 'build_objective',
+    'objective_losses', 'refuse_objective'
 ]
 
 
@@ -102,3 +107,53 @@ def build_objective(config: dict | None, embed_dims: Mapping[str, int],
         raise TypeError('objective: expected a class that derives from '
                         f'Objective, got {type(built).__name__}')
     return built
+
+
+def refuse_objective(model: BaseModel) -> None:
+    """Refuse what would add the terms of MBCD to another method's.
+
+    Args:
+        model (MultiModalRecognizer): What is to look ahead or to be taught.
+
+    Raises:
+        ValueError: It has an objective.
+    """
+    if model.objective is not None:
+        raise ValueError(
+            f'{type(model.objective).__name__} takes the place of Eq. 9: '
+            'remove GradientConsistencyHook from custom_hooks, and give '
+            'WATeacherDistillHook distill_weight=0 (weight averaging goes '
+            'with any objective)')
+
+
+def objective_losses(model: BaseModel, views: Mapping[str, Tensor],
+                     trunk: Mapping[str, Features], first: FirstPass,
+                     fused_logits: Tensor,
+                     labels: Tensor) -> dict[str, Tensor]:
+    """Another method's losses, and the probes' where it has none.
+
+    Args:
+        model (MultiModalRecognizer): With an objective.
+        views (Mapping[str, Tensor]): Modality to (N, C, ...).
+        trunk (Mapping): Modality to its trunk's features.
+        first (FirstPass): Pass 1.
+        fused_logits (Tensor): (N, K).
+        labels (Tensor): (N,).
+
+    Returns:
+        dict[str, Tensor]: Losses of shape () by name.
+    """
+
+    def averaged_embeddings() -> dict[str, Tensor]:
+        with torch.no_grad():
+            return model.averaged.module.averaged_embeddings(views, trunk)
+
+    losses = model.objective.losses(TrainingBatch(
+        embeddings=first.embeddings,
+        unimodal_logits=first.logits,
+        fused_logits=fused_logits,
+        labels=labels,
+        fuse=model.fuse,
+        averaged=model.averaged,
+        averaged_embeddings=averaged_embeddings))
+    return {**losses, **first.terms} if model.has_probes else losses
