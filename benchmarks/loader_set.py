@@ -6,6 +6,7 @@ and noise as sound. Sizes, rates, codec, key frames and layout are those of
 EPIC-Kitchens and HAC (docs/data_preparation.md).
 """
 import csv
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -26,8 +27,12 @@ WAV_SECONDS = 20 * 60
 RECORDING = 'P08_01'
 
 
-def make_sets(root: Path, clips: int = 6, seconds: float = 10) -> None:
-    """Write the four sets that are not there yet.
+SETS = ('epic', 'epic-gop16', 'epic-jpg', 'hac')
+
+
+def make_sets(root: Path, clips: int = 6, seconds: float = 10,
+              names: Sequence[str] = SETS) -> None:
+    """Write the sets that are not there yet.
 
     Args:
         root (Path): Gets ``epic`` (60 fps h264 clips of 3 to 10 s, flow of
@@ -36,6 +41,8 @@ def make_sets(root: Path, clips: int = 6, seconds: float = 10) -> None:
             and ``hac`` (24 fps clips of 2 to 10 s, each with its own sound).
         clips (int): Clips of each set. Defaults to 6.
         seconds (float): Length of the longest clip. Defaults to 10.
+        names (Sequence[str]): Some of these sets; ``epic-gop16`` is made of
+            ``epic``. Defaults to all.
     """
     makers = dict(
         epic=lambda path: _epic_clips(path, np.linspace(.3, 1, clips)
@@ -44,9 +51,11 @@ def make_sets(root: Path, clips: int = 6, seconds: float = 10) -> None:
     makers['epic-jpg'] = lambda path: _epic_frames(
         path, np.linspace(.3, 1, clips) * seconds)
     for name, maker in makers.items():
-        if not (root / name / 'made').exists():
+        if name in names and not (root / name / 'made').exists():
             maker(root / name)
             (root / name / 'made').touch()
+    if 'epic-gop16' not in names:
+        return
     report = reencode_set(str(root / 'epic'), str(root / 'epic-gop16'),
                           workers=1, progress=False)
     if report.failures:

@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / 'benchmarks/results/options.jsonl'
 MODALITIES = ('video', 'flow', 'audio')
 EXACT = 'exact'
+CACHED = 'train_dataloader.dataset.trunk_cache={{cache}}/views{views}/train'
 VARIANTS = {
     EXACT: (),
     'bf16-trunk': ('model.trunk.precision=bf16', ),
@@ -40,10 +41,8 @@ VARIANTS = {
     'consistency-every-4th': ('custom_hooks.0.every=4', ),
     'distillation-every-2nd': ('custom_hooks.1.distill_every=2', ),
     'distillation-every-4th': ('custom_hooks.1.distill_every=4', ),
-    'cached-1-view': ('train_dataloader.dataset.trunk_cache={cache}/views1',
-                      ),
-    'cached-4-views': ('train_dataloader.dataset.trunk_cache={cache}/views4',
-                       ),
+    'cached-1-view': (CACHED.format(views=1), ),
+    'cached-4-views': (CACHED.format(views=4), ),
 }
 
 
@@ -133,8 +132,8 @@ def make_cache(target: str, checkpoint: Path, folder: Path,
     subprocess.run(
         [sys.executable, 'tools/data/cache_trunk.py',
          f'configs/mbcd/mini_{target.lower()}.py', '--views', str(views),
-         '--cache', str(folder / f'views{views}'), '--cfg-options',
-         *frozen(checkpoint)], cwd=ROOT, check=True)
+         '--cache', str(folder / f'views{views}'), '--splits', 'train',
+         '--cfg-options', *frozen(checkpoint)], cwd=ROOT, check=True)
 
 
 def step_seconds(work_dir: Path, result: dict) -> float:

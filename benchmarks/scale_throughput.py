@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     """Print a line a combination; returns the figures."""
-    make_sets(args.root, args.clips)
+    make_sets(args.root, args.clips, names=['epic'])
     dataset = clips_of(args.root, args.samples)
     cases = [(p, w) for p in args.processes for w in args.workers]
     if (1, 0) not in cases:
