@@ -30,7 +30,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from step_count import CudaPeak, Flops, LiveBytes, Phases, Seconds
-from step_variants import HAS_RELEASE, VARIANTS, Batch, Variant
+from step_variants import VARIANTS, Batch, Variant
 
 SETS = ['video+flow+audio', 'video+flow', 'video+audio', 'flow+audio']
 PHASES = ['clone', 'trunk', 'teacher trunk', 'teacher', 'pass 1',
@@ -70,8 +70,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         args.batch = 16 if args.flops or args.memory else 2
     if args.size < 32 or args.batch < 1 or args.rounds < 1:
         parser.error('expected --size >= 32, --batch >= 1 and --rounds >= 1')
-    if args.early is not None and not HAS_RELEASE:
-        parser.error('the recognizer has no option release_early')
     return args
 
 
@@ -151,7 +149,7 @@ def plan(args: argparse.Namespace, both: bool
     for name in args.variants:
         ours = name in ('frozen', 'batch')
         columns.append((name, name, args.early if ours else None))
-        if ours and both and HAS_RELEASE and args.early is None:
+        if ours and both and args.early is None:
             columns.append((f'{name}-late', name, False))
     return columns
 

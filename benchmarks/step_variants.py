@@ -3,9 +3,8 @@
 Helper of benchmarks/step.py. Each variant is a model on random weights, its
 optimizer, and ``step``: forward, backward, optimizer, average.
 """
-import inspect
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import wraps
 from pathlib import Path
 from unittest.mock import patch
@@ -20,7 +19,6 @@ from torch import Tensor
 from mbcd_mmaction.models import (
     Distiller,
     LookAhead,
-    MultiModalRecognizer,
     WeightAverageTeacher,
 )
 
@@ -34,8 +32,6 @@ VARIANTS = {
     'batch': ('mbcd_released', dict(trunk_norm='batch')),
     'released': ('mbcd_released', dict(trunk_norm='batch')),
 }
-HAS_RELEASE = 'release_early' in inspect.signature(
-    MultiModalRecognizer).parameters
 
 
 class Batch:
@@ -106,9 +102,6 @@ class Variant:
     def __init__(self, name: str, modalities: Sequence[str],
                  size: str = 'full', device: str = 'cpu',
                  early: bool | None = None) -> None:
-        if early is not None and not HAS_RELEASE:
-            raise ValueError('the recognizer has no option release_early: '
-                             'leave out --early and --no-early')
         options = {} if early is None else dict(release_early=early)
         config, hooks = model_config(name, modalities, size, **options)
         if device == 'meta' and config.get('feature_perturbation'):
@@ -242,8 +235,7 @@ class Variant:
     def _patched(self) -> Iterator[None]:
         """Time gradients taken inside the forward pass.
 
-        Where the graph is kept, it is the inner one. The meta device knows
-        no autocast, not even one that is off.
+        Where the graph is kept, it is the inner one.
         """
         grad = torch.autograd.grad
 
@@ -252,11 +244,7 @@ class Variant:
             with self._phase('inner gradient' if inner else 'backward'):
                 return grad(*args, **kwargs)
 
-        with ExitStack() as stack:
-            stack.enter_context(patch('torch.autograd.grad', timed))
-            if self.device == 'meta':
-                stack.enter_context(
-                    patch('torch.autocast', lambda *_, **__: nullcontext()))
+        with patch('torch.autograd.grad', timed):
             yield
 
 

@@ -18,9 +18,6 @@ variants = importlib.import_module('step_variants')
 MODALITIES = ('video', 'flow', 'audio')
 ENCODERS = ('trunk', 'teacher trunk', 'teacher', 'pass 1', 'pass 2')
 SIZE, SAMPLES = 224, 16
-needs_release = pytest.mark.skipif(
-    not variants.HAS_RELEASE,
-    reason='the recognizer has no option release_early')
 
 
 def step_of(name, meter, early=None):
@@ -89,12 +86,10 @@ def test_probes_cost_nothing():
 
 
 def test_live_tensors_without_early_release(erm_bytes):
-    early = False if variants.HAS_RELEASE else None
-    peak = step_of('frozen', count.LiveBytes(), early)[0].total('meter')
+    peak = step_of('frozen', count.LiveBytes(), False)[0].total('meter')
     assert 1.3 * erm_bytes < peak <= 1.7 * erm_bytes
 
 
-@needs_release
 @pytest.mark.parametrize('name', ['frozen', 'batch'])
 def test_live_tensors_with_early_release(erm_bytes, name):
     peak = step_of(name, count.LiveBytes(), True)[0].total('meter')

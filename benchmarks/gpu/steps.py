@@ -4,14 +4,11 @@ Within a precision the methods take turns, so that all meet the same clock;
 ratios are of one round, to ERM in the same precision. Peak memory is of one
 method alone: weights, optimizer, teacher, activations, the batch apart.
 """
-import inspect
 
 import torch
 from common import METHODS, NotAvailable, Setting, build_model, make_batch
 from measure import clear, interleaved, math_mode, peak_gib, quartiles
 from stepping import Trainer
-
-from mbcd_mmaction.models import MultiModalRecognizer
 
 PRECISIONS = ('fp32', 'tf32', 'bf16', 'fp16')
 # Options of the recognizer, each against the model without it in the same
@@ -104,11 +101,7 @@ def with_option(setting: Setting, precision: str, option: dict) -> dict:
 
 
 def check_option(setting: Setting, option: dict) -> None:
-    """Refuse what this checkout, this device or the time does not have."""
-    known = inspect.signature(MultiModalRecognizer).parameters
-    missing = [name for name in option if name not in known]
-    if missing:
-        raise NotAvailable(f'MultiModalRecognizer has no argument {missing}')
+    """Refuse what this device or the time does not have."""
     trunk = option.get('trunk', {})
     if not setting.cuda and trunk.keys() & {'precision', 'compile'}:
         raise NotAvailable('measured on a GPU alone')

@@ -1,5 +1,6 @@
 """Gradients that are taken early and handed on later."""
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -31,7 +32,7 @@ def take_gradients(loss: Tensor,
     """
     if not params or not loss.requires_grad:
         return {}
-    with torch.autocast(loss.device.type, enabled=False):
+    with _without_autocast(loss.device.type):
         grads = torch.autograd.grad(
             loss if loss_scale == 1.0 else loss * loss_scale,
             list(params.values()),
@@ -42,6 +43,13 @@ def take_gradients(loss: Tensor,
         name: grad if loss_scale == 1.0 else grad / loss_scale
         for name, grad in zip(params, grads, strict=True) if grad is not None
     }
+
+
+def _without_autocast(kind: str) -> AbstractContextManager[object]:
+    """Autocast off, on devices that have it (meta does not)."""
+    if torch.amp.is_autocast_available(kind):
+        return torch.autocast(kind, enabled=False)
+    return nullcontext()
 
 
 def with_gradients(value: Tensor, params: Mapping[str, Tensor],
