@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 import random
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from mmengine.registry import DefaultScope
 from mbcd_mmaction.datasets.mini import make_mini
 
 torch.set_num_threads(1)
+# The background jobs of a shell ignore it, and so would the tools that tests
+# stop by it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

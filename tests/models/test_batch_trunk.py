@@ -8,72 +8,13 @@ nothing of the package but the model under test.
 import pytest
 import torch
 import torch.nn.functional as F
-from mmaction.registry import MODELS
-from torch import nn
+from norm_toy import RATE, make_batch, make_model
 from toy import FixedMask, make_samples, total_of
 
-from mbcd_mmaction.models import (
-    Distiller,
-    LookAhead,
-    MultiModalRecognizer,
-    WeightAverageTeacher,
-)
-from mbcd_mmaction.models.stages import ResNetStages, register_stages
+from mbcd_mmaction.models import Distiller, LookAhead, WeightAverageTeacher
 
-CHANNELS = dict(video=3, audio=2)
 SETTING = dict(inner_lr=0.3, distill_weight=0.7, ema_decay=0.8, lr=0.2)
 TOL = dict(rtol=0, atol=1e-12)
-RATE = 0.1  # of BatchNorm's running statistics
-
-
-@MODELS.register_module(force=True)
-class NormBackbone(nn.Module):
-    """Two blocks of convolution, BatchNorm and tanh; the first is trunk."""
-
-    def __init__(self, channels, width=4):
-        super().__init__()
-
-        def block(inner):
-            return nn.Sequential(
-                nn.Conv1d(inner, width, 3, padding=1, bias=False),
-                nn.BatchNorm1d(width), nn.Tanh())
-
-        self.conv1 = block(channels)
-        self.layer1 = block(width)
-        self.res_layers = ['layer1']
-        self.feat_dim = width
-
-
-register_stages(NormBackbone, ResNetStages)
-
-
-def make_model(trunk_norm):
-    torch.manual_seed(0)
-    head = dict(hidden_channels=5, dropout_ratio=0.0)
-    model = MultiModalRecognizer(
-        branches={
-            m: dict(backbone=dict(type='NormBackbone', channels=c))
-            for m, c in CHANNELS.items()
-        },
-        num_classes=3, unimodal_head=head, fusion_head=head,
-        trunk_norm=trunk_norm).double()
-    for tensor in model.state_dict().values():
-        if tensor.is_floating_point():  # no ones, no zeros
-            tensor.add_(0.3 * torch.rand_like(tensor))
-    return model.train()
-
-
-def make_batch(seed, num_samples=6, length=5):
-    generator = torch.Generator().manual_seed(seed)
-    inputs = {
-        m: torch.randn(num_samples, c, length, generator=generator,
-                       dtype=torch.float64)
-        for m, c in CHANNELS.items()
-    }
-    labels = torch.randint(0, 3, (num_samples, ), generator=generator)
-    keep = torch.randint(0, 2, (num_samples, 1), generator=generator)
-    mask = dict(video=keep.double(), audio=torch.ones_like(keep).double())
-    return inputs, labels, mask
 
 
 # ---- the released step -------------------------------------------------
@@ -187,7 +128,7 @@ def compare(model, teacher, optimizer, student, averaged, looks_ahead,
 
 
 def set_up(trunk_norm, looks_ahead):
-    model = make_model(trunk_norm)
+    model = make_model(trunk_norm=trunk_norm)
     teacher = WeightAverageTeacher(model, ema_decay=SETTING['ema_decay'])
     if looks_ahead:
         model.lookahead = LookAhead(SETTING['inner_lr'])

@@ -5,19 +5,11 @@ import pickle
 import pytest
 import torch
 from mmengine.runner.checkpoint import load_state_dict
-from test_batch_trunk import make_batch
 from test_stages import FAMILIES
 from torch import nn
-from toy import make_samples, total_of
 
-from mbcd_mmaction.models import (
-    Branch,
-    Distiller,
-    LookAhead,
-    MultiModalRecognizer,
-    WeightAverageTeacher,
-)
-from mbcd_mmaction.models.frozen_trunk import OPTIONS, FrozenTrunk
+from mbcd_mmaction.models import Branch
+from mbcd_mmaction.models.frozen_trunk import OPTIONS
 
 CLOSE = dict(rtol=1e-10, atol=1e-10)
 EAGER = dict(backend='eager')
@@ -335,79 +327,3 @@ def test_input_that_an_option_does_not_take():
                  trunk=dict(channels_last=True))
     with pytest.raises(ValueError, match=r'expected input .*got \(2, 3\)'):
         toy.trunk(torch.zeros(2, 3))
-
-
-# ---- in the recognizer -------------------------------------------------
-
-
-def make_model(trunk, **branches):
-    torch.manual_seed(0)
-    head = dict(hidden_channels=5, dropout_ratio=0.0)
-    return randomize_(MultiModalRecognizer(
-        branches={
-            m: dict(backbone=dict(type='NormBackbone', channels=c),
-                    **branches.get(m, {}))
-            for m, c in dict(video=3, audio=2).items()
-        },
-        num_classes=3, unimodal_head=head, fusion_head=head,
-        trunk=trunk)).double().train()
-
-
-def train(model, steps=3):
-    """MBCD by hand; losses, student and teacher."""
-    teacher = WeightAverageTeacher(model, ema_decay=0.8)
-    model.lookahead = LookAhead(0.3)
-    model.distiller = Distiller(teacher.module.fused_prob, 0.7)
-    optimizer = torch.optim.SGD(
-        [p for p in model.parameters() if p.requires_grad], lr=0.1)
-    totals = []
-    for seed in range(steps):
-        inputs, labels, _ = make_batch(seed)
-        losses = model({m: x[:, None] for m, x in inputs.items()},
-                       make_samples(labels), mode='loss')
-        optimizer.zero_grad()
-        total_of(losses).backward()
-        optimizer.step()
-        teacher.update_parameters(model)
-        totals.append(total_of(losses).item())
-    return totals, model.state_dict(), teacher.state_dict()
-
-
-@pytest.mark.parametrize('trunk', [
-    dict(fold_norm=True), dict(compile=EAGER),
-    dict(fold_norm=True, compile=EAGER)], ids=str)
-def test_training_with_the_teacher(trunk):
-    plain, model = make_model(None), make_model(trunk)
-    expected, got = train(plain), train(model)
-    assert got[0] == pytest.approx(expected[0], rel=1e-10)
-    for a, b in zip(got[1:], expected[1:], strict=True):
-        assert list(a) == list(b)
-        for name, value in b.items():
-            torch.testing.assert_close(a[name], value, **CLOSE)
-    if 'fold_norm' in trunk:
-        built = {b.frozen_trunk.folded.times_built
-                 for b in model.branches.values()}
-        assert built == {1}  # and none for the teacher
-
-
-def test_a_branch_may_differ():
-    model = make_model(dict(fold_norm=True), audio=dict(trunk=None))
-    assert isinstance(model.branches['video'].frozen_trunk, FrozenTrunk)
-    assert model.branches['audio'].frozen_trunk is None
-    with pytest.raises(ValueError, match="trunk of branch 'audio': .*none"):
-        make_model(dict(compile=True), audio=dict(trunk_stages=-1))
-
-
-def test_within_a_compiled_step():
-    """MMEngine compiles the whole model's forward."""
-    torch._dynamo.utils.counters.clear()
-    inputs, labels, _ = make_batch(0)
-    args = ({m: x[:, None] for m, x in inputs.items()},
-            make_samples(labels))
-    expected = total_of(make_model(None)(*args, mode='loss'))
-    model = make_model(dict(fold_norm=True, compile=EAGER))
-    model.forward = torch.compile(model.forward, backend='eager')
-    for _ in range(2):
-        losses = model(*args, mode='loss')
-        torch.testing.assert_close(total_of(losses), expected, **CLOSE)
-    assert torch._dynamo.utils.counters['stats']['unique_graphs'] > 0

@@ -1,7 +1,7 @@
 """The step in half precision: a scaler that overflows, bfloat16."""
 import pytest
 import torch
-from test_batch_trunk import make_batch, make_model
+from norm_toy import make_batch, make_model
 from toy import make_samples, total_of
 
 from mbcd_mmaction.models import Distiller, LookAhead, WeightAverageTeacher
@@ -9,7 +9,7 @@ from mbcd_mmaction.models import Distiller, LookAhead, WeightAverageTeacher
 
 def take_steps(dtype, order='first', init_scale=None, count=3):
     """Losses, student and teacher after some steps under autocast."""
-    model = make_model('frozen').float()
+    model = make_model().float()
     teacher = WeightAverageTeacher(model, ema_decay=0.9)
     scaler = torch.amp.GradScaler(
         'cpu', init_scale=init_scale or 1.0, enabled=init_scale is not None)
@@ -68,7 +68,7 @@ def test_the_scale_cancels():
 
 def test_a_nan_without_a_scaler_is_not_hidden():
     """Without a scale a bad gradient shows in the loss, at once."""
-    model = make_model('frozen')
+    model = make_model()
     model.lookahead = LookAhead(0.1)
     inputs, labels, _ = make_batch(0)
     inputs['video'][0] = float('nan')

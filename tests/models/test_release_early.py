@@ -3,67 +3,30 @@ import weakref
 
 import pytest
 import torch
-from test_batch_trunk import RATE, SETTING, make_batch
-from toy import make_samples, total_of
+from norm_toy import CHANNELS, losses_of, make_model, train
+from toy import total_of
 
 from mbcd_mmaction.models import (
     DSU,
     AdaptiveModalityDropout,
     Distiller,
     LookAhead,
-    MultiModalRecognizer,
     WeightAverageTeacher,
 )
 
-CHANNELS = dict(video=3, audio=2)
-
-
-def make_model(release_early, weight=1.0, trunk_norm='frozen'):
-    """Every source of chance on: DSU, head dropout, modality dropout."""
-    torch.manual_seed(0)
-    head = dict(hidden_channels=5, dropout_ratio=0.5)
-    return MultiModalRecognizer(
-        branches={
-            m: dict(backbone=dict(type='NormBackbone', channels=c))
-            for m, c in CHANNELS.items()
-        },
-        num_classes=3, unimodal_head=head, fusion_head=head,
-        modality_dropout=dict(type='AdaptiveModalityDropout'),
-        feature_perturbation=dict(type='DSU', prob=0.5),
-        unimodal_loss_weight=weight, release_early=release_early,
-        trunk_norm=trunk_norm).double().train()
+# every source of chance on: DSU, head dropout, modality dropout
+CHANCE = dict(
+    dropout_ratio=0.5,
+    modality_dropout=dict(type='AdaptiveModalityDropout'),
+    feature_perturbation=dict(type='DSU', prob=0.5))
 
 
 def with_slots(model, distill_weight=1.0, order='first'):
-    teacher = WeightAverageTeacher(model, ema_decay=SETTING['ema_decay'])
-    model.lookahead = LookAhead(SETTING['inner_lr'], order)
+    teacher = WeightAverageTeacher(model, ema_decay=0.8)
+    model.lookahead = LookAhead(0.3, order)
     if distill_weight is not None:
         model.distiller = Distiller(teacher.module.fused_prob, distill_weight)
     return teacher
-
-
-def step(model, seed=0):
-    """The losses of one step."""
-    inputs, labels, _ = make_batch(seed)
-    torch.manual_seed(seed)
-    return model({m: x[:, None] for m, x in inputs.items()},
-                 make_samples(labels), mode='loss')
-
-
-def train(model, teacher, steps=3):
-    """What is logged, and all tensors of student and teacher."""
-    optimizer = torch.optim.Adam(
-        [p for p in model.parameters() if p.requires_grad], lr=0.05)
-    logged = []
-    for seed in range(steps):
-        losses = step(model, seed)
-        optimizer.zero_grad()
-        total_of(losses).backward()
-        optimizer.step()
-        teacher.update_parameters(model)
-        logged.append({n: v.item() for n, v in losses.items()})
-    return logged, [*model.state_dict().values(),
-                    *teacher.module.state_dict().values()]
 
 
 @pytest.mark.parametrize('trunk_norm', ['frozen', 'batch'])
@@ -75,9 +38,15 @@ def test_numbers_are_the_same(weight, distill_weight, trunk_norm):
     """Bit for bit, whatever is distilled, and the draws too."""
     results = []
     for release_early in (True, False):
-        model = make_model(release_early, weight, trunk_norm)
+        model = make_model(
+            **CHANCE, release_early=release_early, trunk_norm=trunk_norm,
+            unimodal_loss_weight=weight)
         before = [t.clone() for t in model.state_dict().values()]
-        logged, tensors = train(model, with_slots(model, distill_weight))
+        teacher = with_slots(model, distill_weight)
+        logged = train(model, teacher, torch.optim.Adam(
+            [p for p in model.parameters() if p.requires_grad], lr=0.05))
+        tensors = [*model.state_dict().values(),
+                   *teacher.module.state_dict().values()]
         results.append((logged, tensors))
         moved = [not torch.equal(a, b)
                  for a, b in zip(before, tensors, strict=False)]
@@ -91,7 +60,7 @@ def test_numbers_are_the_same(weight, distill_weight, trunk_norm):
 
 def alive_at_second_branch(release_early):
     """Whether video's pass 1 is in memory when audio's begins."""
-    model = make_model(release_early)
+    model = make_model(**CHANCE, release_early=release_early)
     with_slots(model)
     seen, alive = [], []
     video, audio = (model.branches[m].backbone.layer1 for m in CHANNELS)
@@ -103,7 +72,7 @@ def alive_at_second_branch(release_early):
     video.register_forward_hook(watch)
     audio.register_forward_pre_hook(
         lambda *_: alive.append(seen[0]() is not None))
-    total_of(step(model)).backward()
+    total_of(losses_of(model)).backward()
     return alive[0]
 
 
@@ -118,7 +87,7 @@ def backward_passes(model):
     # after the first block's activation: one call a graph that is run
     model.branches['audio'].backbone.layer1.register_full_backward_hook(
         lambda *_: calls.append(1))
-    total_of(step(model)).backward()
+    total_of(losses_of(model)).backward()
     return len(calls)
 
 
@@ -128,16 +97,16 @@ def backward_passes(model):
 ])
 def test_backward_passes_of_a_step(distill_weight, expected):
     """Without a term of its own a modality's inner gradient is its outer."""
-    model = make_model(True)
+    model = make_model(**CHANCE)
     with_slots(model, distill_weight)
     assert backward_passes(model) == expected
 
 
 def test_other_orders_keep_pass_1():
     for order in ('second', 'penalty'):
-        model = make_model(True)
+        model = make_model(**CHANCE)
         with_slots(model, order=order)
-        losses = step(model)
+        losses = losses_of(model)
         total_of(losses).backward()
         assert model.branches['audio'].norm.weight.grad.any()
 
@@ -146,10 +115,10 @@ def test_accumulated_steps():
     """Two batches before a step, as MMEngine divides and adds them."""
     grads = []
     for release_early in (True, False):
-        model = make_model(release_early)
+        model = make_model(**CHANCE, release_early=release_early)
         with_slots(model)
         for seed in (0, 1):
-            (total_of(step(model, seed)) / 2).backward()
+            (total_of(losses_of(model, seed)) / 2).backward()
         grads.append([p.grad for p in model.parameters()
                       if p.requires_grad])
     for a, b in zip(*grads, strict=True):
@@ -157,10 +126,10 @@ def test_accumulated_steps():
 
 
 def test_a_parameter_without_part_in_the_step_has_no_gradient():
-    model = make_model(True)
+    model = make_model(**CHANCE)
     model.branches['video'].extra = torch.nn.Parameter(torch.ones(2))
     with_slots(model)
-    total_of(step(model)).backward()
+    total_of(losses_of(model)).backward()
     assert model.branches['video'].extra.grad is None
 
 
@@ -176,10 +145,10 @@ def test_a_perturbation_that_trains_gets_its_gradient():
 
     grads = []
     for release_early in (True, False):
-        model = make_model(release_early)
+        model = make_model(**CHANCE, release_early=release_early)
         model.feature_perturbation = Scale()
         with_slots(model)
-        total_of(step(model)).backward()
+        total_of(losses_of(model)).backward()
         grads.append(model.feature_perturbation.size.grad)
     assert grads[0].abs() > 1e-6
     torch.testing.assert_close(*grads, rtol=1e-12, atol=0)
@@ -187,7 +156,6 @@ def test_a_perturbation_that_trains_gets_its_gradient():
 
 def test_the_setting_uses_what_it_names():
     """So that the comparisons above have chance in them."""
-    model = make_model(True)
+    model = make_model(**CHANCE)
     assert isinstance(model.feature_perturbation, DSU)
     assert isinstance(model.modality_dropout, AdaptiveModalityDropout)
-    assert model.branches['video'].backbone.conv1[1].momentum == RATE
