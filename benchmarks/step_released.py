@@ -22,15 +22,25 @@ LAST_STAGE = 'layer4'
 
 
 class Perturb:
-    """DSU on a feature map (N, C, *space), or on each of several."""
+    """DSU on a feature map (N, C, *space), or on several by one coin."""
 
     def __init__(self, prob: float) -> None:
         self.prob = prob
 
     def __call__(self, x):
+        if not self.flips():
+            return x
         if isinstance(x, tuple):
-            return tuple(self(part) for part in x)
-        if torch.rand(()) >= self.prob or len(x) == 1:
+            return tuple(self.resample(part) for part in x)
+        return self.resample(x)
+
+    def flips(self) -> bool:
+        """The coin."""
+        return bool(torch.rand(()) < self.prob)
+
+    def resample(self, x: Tensor) -> Tensor:
+        """New statistics for one map."""
+        if len(x) == 1:
             return x
         space = list(range(2, x.ndim))
         mu = x.mean(space, keepdim=True)
@@ -52,13 +62,13 @@ class Encoder(nn.Module):
         self.backbone = backbone
         self.norm = norm
 
-    def forward(self, x: Tensor, perturb: Callable | None = None,
+    def forward(self, x: Tensor, perturb: Perturb | None = None,
                 last_stage: Callable = nullcontext) -> Tensor:
         """Input (N, C, ...) to the embedding (N, D).
 
         Args:
             x (Tensor): What the backbone takes.
-            perturb (Callable, optional): Applied to the last stage's input
+            perturb (Perturb, optional): Applied to the last stage's input
                 and output.
             last_stage (Callable): Gives the context it runs in.
         """
@@ -71,14 +81,19 @@ class Encoder(nn.Module):
         return self.norm(torch.cat([x.flatten(2).mean(2) for x in maps], 1))
 
     @contextmanager
-    def _around_last_stage(self, perturb: Callable | None,
+    def _around_last_stage(self, perturb: Perturb | None,
                            context: Callable) -> Iterator[None]:
         running = []
+        coins = []  # one for both pathways
 
         def enter(module, args):
             running.append(context())
             running[-1].__enter__()
-            return args if perturb is None else tuple(map(perturb, args))
+            if perturb is None:
+                return args
+            if not coins:
+                coins.append(perturb.flips())
+            return tuple(map(perturb.resample, args)) if coins[0] else args
 
         def leave(module, args, out):
             running.pop().__exit__(None, None, None)

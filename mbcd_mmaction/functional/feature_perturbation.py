@@ -8,8 +8,10 @@ from torch import Tensor
 
 __all__ = ['dsu']
 
+Features = Tensor | tuple[Tensor, ...]
 
-def dsu(x: Tensor, prob: float = 0.5, eps: float = 1e-6) -> Tensor:
+
+def dsu(x: Features, prob: float = 0.5, eps: float = 1e-6) -> Features:
     """Resample each channel's mean and deviation around their own values.
 
     With mu and sigma per sample and channel over space-time,
@@ -17,20 +19,31 @@ def dsu(x: Tensor, prob: float = 0.5, eps: float = 1e-6) -> Tensor:
     + mu + e1 std_batch(mu)`` where e1, e2 ~ N(0, 1) per sample and channel.
 
     Args:
-        x (Tensor): Features, (N, C, *space), at least one space dimension.
+        x (Tensor or tuple): Features, (N, C, *space), at least one space
+            dimension; or those of a network's pathways.
         prob (float): Probability that the call perturbs at all: one coin for
-            the batch. Defaults to 0.5.
+            the batch and all pathways. Defaults to 0.5.
         eps (float): Added to variances. Defaults to 1e-6.
 
     Returns:
-        Tensor: Features of the same shape; ``x`` itself if the coin says so
-        or the batch has one sample (whose statistics have no spread).
+        Tensor or tuple: Features of the same shape; ``x`` itself if the coin
+        says so or the batch has one sample (whose statistics have no
+        spread).
     """
-    if x.ndim < 3:
-        raise ValueError('dsu needs features with space dimensions, '
-                         f'(N, C, *space): got shape {tuple(x.shape)}')
-    if torch.rand(()).item() >= prob or len(x) == 1:
+    parts = (x, ) if isinstance(x, Tensor) else x
+    for part in parts:
+        if part.ndim < 3:
+            raise ValueError('dsu needs features with space dimensions, '
+                             f'(N, C, *space): got {tuple(part.shape)}')
+    if torch.rand(()).item() >= prob or len(parts[0]) == 1:
         return x
+    if isinstance(x, Tensor):
+        return _resampled(x, eps)
+    return tuple(_resampled(part, eps) for part in x)
+
+
+def _resampled(x: Tensor, eps: float) -> Tensor:
+    """The formula of :func:`dsu` on one map."""
     dims = tuple(range(2, x.ndim))
     mu = x.mean(dims, keepdim=True)
     # a single space-time position has no variance; NaN would be the

@@ -1,6 +1,6 @@
 """Feature perturbation as a configurable component."""
 from mmaction.registry import MODELS
-from torch import nn
+from torch import Tensor, nn
 
 from ..functional import dsu
 from .stages import Features
@@ -25,9 +25,11 @@ class DSU(nn.Module):
         self.eps = eps
 
     def forward(self, x: Features) -> Features:
-        """Features (N, C, *space), or a tuple of them (one coin each)."""
-        if isinstance(x, (tuple, list)):
-            return tuple(self(part) for part in x)
-        if not self.training or x.ndim < 3:
+        """Features (N, C, *space), or a tuple of them, which share a coin.
+
+        What has no space left stays as it is.
+        """
+        first = x if isinstance(x, Tensor) else x[0]
+        if not self.training or first.ndim < 3:
             return x
         return dsu(x, self.prob, self.eps)

@@ -88,6 +88,30 @@ def test_one_coin_for_the_batch(prob, low, high):
     assert low < changed / 500 < high
 
 
+def test_one_coin_for_all_pathways():
+    """As the released code perturbs SlowFast: both or neither."""
+    slow, fast = features(0), features(1, (4, 2, 6, 3))
+    torch.manual_seed(0)
+    both = 0
+    for _ in range(100):
+        out = dsu((slow, fast), prob=0.5)
+        changed = [not torch.equal(a, b)
+                   for a, b in zip(out, (slow, fast), strict=True)]
+        assert changed[0] == changed[1]
+        both += changed[0]
+    assert 30 < both < 70
+
+
+def test_pathways_are_perturbed_each_by_its_own_statistics():
+    slow, fast = features(0), features(1, (4, 2, 6, 3))
+    torch.manual_seed(0)
+    out = dsu((slow, fast), prob=1.0)
+    torch.manual_seed(0)
+    assert torch.equal(out[0], dsu(slow, prob=1.0))
+    assert [x.shape for x in out] == [slow.shape, fast.shape]
+    assert not torch.equal(out[1], fast)
+
+
 def test_prob_zero_is_the_identity():
     x = features(1)
     for _ in range(20):
