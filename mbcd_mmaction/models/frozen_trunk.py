@@ -38,8 +38,9 @@ class FrozenTrunk:
             contiguous. The weights' strides change in place, where they are
             not a folded copy's. Equal to rounding. Defaults to False.
         compile (bool or dict): ``torch.compile`` the trunk alone; a dict
-            holds that function's keyword arguments. Equal to rounding.
-            Defaults to False.
+            holds that function's keyword arguments, over ``dynamic=False``:
+            shapes hardly change, and code for any shape is slower and on a
+            CPU may fail to compile. Equal to rounding. Defaults to False.
     """
 
     def __init__(self,
@@ -112,7 +113,8 @@ class FrozenTrunk:
     def _compile(self):
         """The compiled trunk, made once."""
         if self._compiled is None:
-            self._compiled = torch.compile(self.stages.trunk, **self.compile)
+            self._compiled = torch.compile(
+                self.stages.trunk, **{'dynamic': False, **self.compile})
         return self._compiled
 
     def _restore(self, features: Tensor, x: Tensor) -> Tensor:

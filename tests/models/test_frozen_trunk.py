@@ -150,6 +150,20 @@ def test_batch_statistics(trunk):
                for n, v in branch.state_dict().items())
 
 
+@pytest.mark.parametrize('given,expected', [
+    (True, dict(dynamic=False)),
+    (dict(backend='x', dynamic=None), dict(backend='x', dynamic=None))])
+def test_shapes_are_compiled_as_they_are(monkeypatch, given, expected):
+    """Code for any shape may fail to compile on a CPU."""
+    asked = []
+    monkeypatch.setattr(torch, 'compile',
+                        lambda run, **kwargs: asked.append(kwargs) or run)
+    branch = make_branch(compile=given)
+    branch.trunk(input_of())
+    branch.trunk(input_of())
+    assert asked == [expected]
+
+
 def test_state_dict_stays():
     branch = make_branch(**ALL)
     before = copy.deepcopy(branch.state_dict())
