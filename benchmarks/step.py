@@ -20,7 +20,8 @@ give the same figures on any machine: FLOPs of convolutions and matrix
 products, two for a multiply and add; the most bytes that live tensors held at
 a time: parameters, buffers, gradients, Adam's state, inputs and activations,
 but nothing that an operator uses inside itself. There, DSU perturbs in every
-call (configs/mbcd_released), which takes the most memory.
+call (configs/mbcd_released), which takes the most memory; --no-perturb leaves
+it out everywhere.
 """
 import argparse
 import json
@@ -64,6 +65,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--early', action=argparse.BooleanOptionalAction,
                         help="the recognizer's release_early (default: its "
                         'own; --memory compares both)')
+    parser.add_argument('--perturb', action=argparse.BooleanOptionalAction,
+                        default=True, help='--no-perturb: without the DSU '
+                        'of configs/mbcd_released')
     parser.add_argument('--out', type=Path, metavar='FILE.json')
     args = parser.parse_args(argv)
     if args.batch is None:
@@ -107,7 +111,8 @@ def count(args: argparse.Namespace, title: str, meter_type: type) -> dict:
     modalities, amounts, passes = title.split('+'), {}, {}
     for label, name, early in plan(args, both=of_bytes):
         batch = Batch(modalities, args.size, args.batch, 'meta')
-        variant = Variant(name, modalities, args.network, 'meta', early)
+        variant = Variant(name, modalities, args.network, 'meta', early,
+                          args.perturb)
         amounts[label], passes[label] = count_step(
             variant, batch, meter_type())
     divisor = GIB if of_bytes else 1e9
@@ -172,7 +177,8 @@ def time_variants(args: argparse.Namespace, modalities: list[str]) -> dict:
     """Seconds of each variant's phases, in interleaved rounds."""
     batch = Batch(modalities, args.size, args.batch, args.device)
     variants = {
-        label: Variant(name, modalities, args.network, args.device, early)
+        label: Variant(name, modalities, args.network, args.device, early,
+                       args.perturb)
         for label, name, early in plan(args, both=False)
     }
     for variant in variants.values():

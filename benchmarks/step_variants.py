@@ -97,12 +97,15 @@ class Variant:
         device (str): 'cpu', 'cuda' or 'meta'.
         early (bool, optional): The recognizer's ``release_early``; None
             leaves its default.
+        perturb (bool): Whether DSU stays where the config has it.
     """
 
     def __init__(self, name: str, modalities: Sequence[str],
                  size: str = 'full', device: str = 'cpu',
-                 early: bool | None = None) -> None:
+                 early: bool | None = None, perturb: bool = True) -> None:
         options = {} if early is None else dict(release_early=early)
+        if not perturb:
+            options['feature_perturbation'] = None
         config, hooks = model_config(name, modalities, size, **options)
         if device == 'meta' and config.get('feature_perturbation'):
             # counted at its dearest: every call perturbs
@@ -156,7 +159,7 @@ class Variant:
             inner_lr=hooks['GradientConsistencyHook']['inner_lr'],
             ema_decay=teacher['ema_decay'],
             distill_weight=weights['fused'],
-            perturb_prob=config['feature_perturbation']['prob'])
+            perturb_prob=(config['feature_perturbation'] or {}).get('prob', 0))
         del self.model
         self.optimizer = self.released.optimizer
         self.networks = [self.released.student, self.released.teacher]
