@@ -11,7 +11,9 @@ as they are found; ours also reads what tools/data/reencode.py made of them,
 and jpg frames. The last two lines of a set have bare decoding of the RGB
 frames that ours reads (benchmarks/loader_bare.py) in the first column, and in
 the second ours without crop and resize, and all of ours; here the ratio says
-how many times as long ours takes.
+how many times as long ours takes. With --imageio the straightforward loader
+calls imageio, as the released ones do; its present release ends each file with
+full garbage collections, which take the longer the more is imported.
 """
 import argparse
 import json
@@ -57,12 +59,16 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--clock', choices=CLOCKS, default='cpu',
                         help="cpu: the process's own time, which others on "
                         'the machine disturb less (default: cpu)')
+    parser.add_argument('--imageio', action='store_true',
+                        help='whole clips are read by imageio itself (pip '
+                        'install imageio) and not by the same calls of PyAV')
     parser.add_argument('--out', type=Path, help='JSON file for the figures')
     return parser.parse_args()
 
 
 def main() -> int:
     args = parse_args()
+    release = loader_plain.read_by_imageio() if args.imageio else None
     make_sets(args.root, args.clips, args.seconds)
     if hasattr(os, 'sched_setaffinity'):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
@@ -81,7 +87,7 @@ def main() -> int:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(json.dumps(
             dict(clock=args.clock, rounds=args.rounds, clips=args.clips,
-                 rows=figures), indent=1) + '\n')
+                 imageio=release, rows=figures), indent=1) + '\n')
     return 0
 
 

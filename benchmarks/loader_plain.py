@@ -16,7 +16,9 @@ written anew:
   ``scipy.signal.spectrogram`` and all after it is float64 up to the end.
 - The channels come first in a copy, which collation makes there.
 
-RGB and flow frames are PyAV's here too: this file needs nothing else.
+RGB and flow frames are PyAV's here too: this file needs nothing else. With
+:func:`read_by_imageio` the very function is called, in the release that is
+installed.
 """
 import av
 import cv2
@@ -119,10 +121,29 @@ def audio(source: dict, inds: np.ndarray | None = None) -> np.ndarray:
 
 
 READERS = dict(video=rgb, flow=flow, audio=audio)
+_imageio = []
+
+
+def read_by_imageio() -> str:
+    """Have imageio read whole clips from now on; returns its release.
+
+    Raises:
+        ImportError: It is not installed.
+    """
+    try:
+        import imageio
+        import imageio.v3
+    except ImportError as error:
+        raise ImportError('--imageio measures against imageio itself: '
+                          "pip install 'imageio>=2.38'") from error
+    _imageio[:] = [imageio.v3]
+    return imageio.__version__
 
 
 def whole_clip(path: str) -> np.ndarray:
     """(T, H, W, 3) uint8, the whole clip."""
+    if _imageio:
+        return _imageio[0].imread(path, plugin='pyav')
     with av.open(path) as file:
         stream = file.streams.video[0]
         stream.thread_type = 'FRAME'

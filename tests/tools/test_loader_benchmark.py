@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 CASES = ['EPIC-like clips', 'EPIC-like clips, re-encoded',
          'EPIC-like jpg frames', 'HAC-like clips']
@@ -42,3 +44,32 @@ def test_bare_decoding_finds_every_frame(tmp_path, monkeypatch):
         write_at(path, FILM, [40 * n for n in range(60)], g='12', bf=bf)
         for numbers in ([0], range(5, 40, 2), [59], [30, 30, 3]):
             assert BareVideo(str(path), numbers)() == len(set(numbers))
+
+
+def test_imageio_reads_in_the_place_of_ours(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / 'benchmarks'))
+    import loader_plain
+    from tiny_films import FILM, write_at
+    path = tmp_path / 'a.mp4'
+    write_at(path, FILM, [40 * n for n in range(60)])
+    frames = loader_plain.whole_clip(str(path))
+    called = []
+
+    class V3:
+
+        @staticmethod
+        def imread(name, plugin):
+            called.append((name, plugin))
+            return frames[:1]
+
+    monkeypatch.setattr(loader_plain, '_imageio', [V3])
+    assert len(loader_plain.whole_clip(str(path))) == 1
+    assert called == [(str(path), 'pyav')]
+
+
+def test_imageio_that_is_not_there(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / 'benchmarks'))
+    import loader_plain
+    monkeypatch.setitem(sys.modules, 'imageio', None)
+    with pytest.raises(ImportError, match='pip install'):
+        loader_plain.read_by_imageio()
