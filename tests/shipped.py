@@ -9,7 +9,9 @@ ROOT = Path(__file__).resolve().parents[1]
 SPLITS = ('train', 'val', 'test')
 # The folders whose files are experiments, and how their first line begins.
 METHODS = dict(mbcd='MBCD on', mbcd_released='MBCD as released, on',
-               erm='ERM on', ema='ERM with weight averaging (EMA) on')
+               erm='ERM on', ema='ERM with weight averaging (EMA) on',
+               rna_net='RNA-Net on', simmmdg='SimMMDG on', moosa='MOOSA on',
+               cmrf='CMRF on')
 # Other folders of configs, whose files have tests of their own.
 OTHERS = {'_base_', 'mixing'}
 DOMAINS = dict(mini=('D1', 'D2', 'D3'), epic=('D1', 'D2', 'D3'),

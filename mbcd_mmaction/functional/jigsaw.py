@@ -33,7 +33,7 @@ def sample_permutations(length: int, count: int, seed: int) -> Tensor:
     while len(found) < count:
         order = torch.randperm(length, generator=generator, device='cpu')
         found[tuple(order.tolist())] = None
-    return torch.tensor(list(found))
+    return torch.tensor(list(found), device='cpu')
 
 
 def jigsaw_puzzles(embeddings: Sequence[Tensor], num_chunks: int,

@@ -166,6 +166,8 @@ def test_permutations_depend_on_the_seed_alone():
     a, b, c = (fn.sample_permutations(6, 20, s) for s in (1, 1, 2))
     assert torch.equal(a, b) and not torch.equal(a, c)
     assert torch.equal(before, torch.get_rng_state())
+    with torch.device('meta'):  # a model that is built without memory
+        assert torch.equal(a, fn.sample_permutations(6, 20, 1))
     assert len(fn.sample_permutations(3, 6, 0)) == 6
     with pytest.raises(ValueError, match='6 permutations'):
         fn.sample_permutations(3, 7, 0)

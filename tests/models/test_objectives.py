@@ -108,6 +108,17 @@ def test_moosa_masks_without_rescaling():
     assert (out == 0).double().mean() == pytest.approx(0.3, abs=0.02)
 
 
+@pytest.mark.parametrize('name', ['simmmdg', 'moosa', 'cmrf'])
+def test_a_batch_of_one_clip_is_refused(name):
+    model = build(CONFIGS[name])
+    model.averaged = AveragedNetwork(SimpleMovingAverage(model).module)
+    (inputs, samples), _ = make_batch(DIMS, num_samples=1)
+    with pytest.raises(ValueError, match='drop_last=True'):
+        model.loss(inputs, samples)
+    assert model.eval().objective.projections['flow'](
+        torch.ones(1, 2 if name != 'cmrf' else 4).double()).shape == (1, 4)
+
+
 def test_no_objective_changes_nothing():
     (inputs, samples), _ = make_batch(DIMS)
     assert 'objective' not in ''.join(make_recognizer(DIMS).state_dict())

@@ -82,6 +82,9 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=16,
     num_workers=4,
+    # as released: HAC without cartoon would leave one clip for the last step,
+    # and BatchNorm over a batch, which some methods have, needs two
+    drop_last=True,
     worker_init_fn=dict(type='mbcd_worker_init'),
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(

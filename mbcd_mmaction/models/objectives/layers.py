@@ -27,7 +27,16 @@ class Projection(nn.Module):
             nn.Linear(hidden_dims, out_dims))
 
     def forward(self, embedding: Tensor) -> Tensor:
-        """(N, D) to unit vectors (N, out_dims); N > 1 in training."""
+        """(N, D) to unit vectors (N, out_dims).
+
+        Raises:
+            ValueError: In training, where N is 1.
+        """
+        if self.training and len(embedding) == 1:
+            raise ValueError(
+                'a training batch of one clip has no statistics for '
+                'BatchNorm: set train_dataloader.drop_last=True, or another '
+                'batch_size')
         return F.normalize(self.layers(embedding), dim=1)
 
 

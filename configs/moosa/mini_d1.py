@@ -1,0 +1,33 @@
+"""MOOSA on the mini set: D2 + D3 -> D1.
+
+Video, flow and audio.
+"""
+_base_ = [
+    '../_base_/models/mini.py',
+    '../_base_/datasets/mini_video-flow-audio.py',
+    '../_base_/schedules/adam_mini.py',
+    '../_base_/default_runtime.py',
+]
+
+# Protocol: the target domain reaches the test loader and nothing else.
+source_domains = ['D2', 'D3']
+target_domains = ['D1']
+train_dataloader = dict(dataset=dict(domains=source_domains))
+val_dataloader = dict(dataset=dict(domains=source_domains))
+test_dataloader = dict(dataset=dict(domains=target_domains))
+
+# Method: MOOSA for a closed set of classes. Weights as at full size, the
+# layers of its own narrow.
+model = dict(
+    objective=dict(
+        type='MOOSA',
+        jigsaw_weight=1.0,
+        entropy_weight=0.001,
+        mask_ratio=0.7,
+        num_chunks=2,  # 4 with two modalities
+        translation_weight=0.1,
+        contrast_weight=3.0,
+        split_weight=0.7,
+        temperature=0.1,
+        hidden_dims=512,
+        projection_dims=32))

@@ -1,0 +1,12 @@
+"""RNA-Net on the mini set: D1 + D3 -> D2.
+
+Video, flow and audio.
+"""
+_base_ = ['mini_d1.py']
+
+# Protocol: the target domain reaches the test loader and nothing else.
+source_domains = ['D1', 'D3']
+target_domains = ['D2']
+train_dataloader = dict(dataset=dict(domains=source_domains))
+val_dataloader = dict(dataset=dict(domains=source_domains))
+test_dataloader = dict(dataset=dict(domains=target_domains))
