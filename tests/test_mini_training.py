@@ -1,58 +1,11 @@
 """The main job in small: real files, real pipelines, the shipped config."""
 import shutil
-from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
-from mmengine.hooks import Hook
+from mini_runs import mini_config, train
 from mmengine.runner import Runner
 from toy_runner import assert_equal, weights
-
-ROOT = Path(__file__).resolve().parents[1]
-COUNT = []
-
-
-def mini_config(root, work_dir, epochs=1, workers=0, seed=0, **overrides):
-    """configs/mbcd/mini_d1.py on a small root, in few and narrow layers."""
-    config = Config.fromfile(ROOT / 'configs/mbcd/mini_d1.py')
-    for name in ('train', 'val', 'test'):
-        loader = config[f'{name}_dataloader']
-        loader.dataset.data_root = str(root)
-        loader.num_workers = workers
-    branches = config.model.branches
-    branches.flow.backbone.base_channels = 4
-    branches.audio.backbone.base_channels = 4
-    COUNT.append(1)
-    config.merge_from_dict({
-        'train_cfg.max_epochs': epochs,
-        'work_dir': str(work_dir),
-        'randomness': dict(seed=seed),
-        'log_level': 'WARNING',
-        'default_hooks.logger.interval': 1,
-        'experiment_name': f'mini_{len(COUNT)}',
-        **overrides
-    })
-    return config
-
-
-class Losses(Hook):
-    """Every step's total."""
-
-    def __init__(self):
-        self.values = []
-
-    def after_train_iter(self, runner, batch_idx, data_batch=None,
-                         outputs=None):
-        self.values.append(float(outputs['loss']))
-
-
-def train(config):
-    runner = Runner.from_cfg(config)
-    losses = Losses()
-    runner.register_hook(losses)
-    runner.train()
-    return runner, losses.values
 
 
 def test_target_is_never_opened(mini_root, tmp_path):

@@ -4,7 +4,7 @@ import torch
 from mmaction.registry import MODELS
 from torch import nn
 from toy import grads_of, make_batch, make_recognizer, make_samples, total_of
-from toy_runner import DIMS, ToySet, make_runner
+from toy_runner import DIMS, ToySet, assert_equal, make_runner, weights
 
 from mbcd_mmaction.models import (
     LookAhead,
@@ -21,6 +21,10 @@ CONFIGS = dict(
     cmrf=dict(type='CMRF', **SMALL))
 SMA = dict(type='SimpleMovingAverageHook', start_step=2)
 HOOKS = dict(cmrf=[SMA])
+PREPROCESSOR = dict(
+    type='mmaction.MultiModalDataPreprocessor',
+    preprocessors={m: dict(type='ActionDataPreprocessor', to_float32=False)
+                   for m in DIMS})
 
 
 @MODELS.register_module(force=True)
@@ -161,10 +165,7 @@ def test_terms_of_mbcd_are_refused_without_hooks():
 
 @pytest.mark.parametrize('name', CONFIGS)
 def test_every_method_trains_and_lowers_its_loss(tmp_path, name):
-    model = build(CONFIGS[name], data_preprocessor=dict(
-        type='mmaction.MultiModalDataPreprocessor',
-        preprocessors={m: dict(type='ActionDataPreprocessor',
-                               to_float32=False) for m in DIMS}))
+    model = build(CONFIGS[name], data_preprocessor=PREPROCESSOR)
     before = losses_of(model.train(), data=ToySet())
     model.averaged = None
     average = dict(type='WATeacherDistillHook', distill_weight=0.0)
@@ -173,3 +174,27 @@ def test_every_method_trains_and_lowers_its_loss(tmp_path, name):
     assert model.averaged is None
     after = losses_of(model.train(), data=ToySet())
     assert total_of(after) < total_of(before)
+
+
+def cmrf_runner(work_dir, start_step, **kwargs):
+    model = build(CONFIGS['cmrf'], data_preprocessor=PREPROCESSOR)
+    return make_runner(work_dir, [dict(SMA, start_step=start_step)],
+                       model=model, **kwargs)
+
+
+# Three steps an epoch: before the break, at it, in the resumed epoch.
+@pytest.mark.parametrize('start_step', [1, 3, 4])
+def test_cmrf_resumed_equals_uninterrupted(tmp_path, start_step):
+    whole = cmrf_runner(tmp_path / 'whole', start_step, epochs=3)
+    whole.train()
+    cmrf_runner(tmp_path / 'parts', start_step, epochs=1).train()
+    rest = cmrf_runner(tmp_path / 'parts', start_step, epochs=3, resume=True)
+    rest.train()
+    assert_equal(weights(whole.model), weights(rest.model))
+    a, b = (torch.load(tmp_path / part / 'epoch_3.pth', weights_only=True)
+            for part in ('whole', 'parts'))
+    assert_equal(a['state_dict'], b['state_dict'])
+    assert_equal(a['ema_state_dict'], b['ema_state_dict'])
+    assert a['ema_state_dict']['steps'] == 9 - start_step
+    scalars = whole.message_hub.get_scalar('train/loss_distill')
+    assert len(scalars.data[0]) == 9 - start_step - 1
