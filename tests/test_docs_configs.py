@@ -2,6 +2,7 @@
 import ast
 import copy
 import inspect
+import itertools
 import re
 import runpy
 import shlex
@@ -16,6 +17,7 @@ from mmengine.registry import init_default_scope
 from shipped import METHODS, ROOT, SPLITS
 
 from mbcd_mmaction.apis import cli
+from mbcd_mmaction.datasets.mini import make_mini
 from mbcd_mmaction.models.frozen_trunk import OPTIONS
 
 TEXT = (ROOT / 'docs/configs.md').read_text()
@@ -64,7 +66,7 @@ def value_of(cfg, name):
 
 
 def test_there_are_commands():
-    assert len(COMMANDS) == 19
+    assert len(COMMANDS) == 21
     assert all(command.startswith('python tools/') for command in COMMANDS)
 
 
@@ -127,3 +129,18 @@ def test_named_files_exist():
     assert all((ROOT / 'configs/mbcd' / name).is_file() for name in names)
     for link in re.findall(r'\]\((\w+\.md)\)', TEXT):
         assert (ROOT / 'docs' / link).is_file()
+
+
+def test_steps_of_an_epoch():
+    """Full batches of 16 clips, from the clips that the sets' lists have."""
+    own = inspect.signature(make_mini).parameters['train_clips'].default
+    sets = [(1543, 2495, 3897), (1111, 730, 870), (own, own)]
+    epic, hac, mini = (
+        [sum(pair) // 16 for pair in itertools.combinations(clips, 2)]
+        for clips in sets)
+    assert (f'an\nepoch has {min(epic)} to {max(epic)} in EPIC-Kitchens, '
+            f'{min(hac)} to {max(hac)} in HAC and {mini[0]} in the mini\nset, '
+            f'and with D1 alone {1543 // 16}.') in TEXT
+    cfg = Config.fromfile(ROOT / 'configs/cmrf/mini_d1.py')
+    assert cfg.custom_hooks[0].start_step == mini[0]
+    assert mini[0] * cfg.train_cfg.max_epochs == 330

@@ -27,7 +27,9 @@ def sample_permutations(length: int, count: int, seed: int) -> Tensor:
     """
     if not 1 <= count <= factorial(length):
         raise ValueError(f'{length} parts have {factorial(length)} '
-                         f'permutations: cannot draw {count} different ones')
+                         f'permutations: cannot draw {count} different ones; '
+                         'cut into more parts (num_chunks), or take fewer '
+                         '(num_permutations)')
     generator = torch.Generator('cpu').manual_seed(seed)
     found: dict[tuple[int, ...], None] = {}  # in the order of the draws
     while len(found) < count:
