@@ -144,3 +144,15 @@ def test_steps_of_an_epoch():
     cfg = Config.fromfile(ROOT / 'configs/cmrf/mini_d1.py')
     assert cfg.custom_hooks[0].start_step == mini[0]
     assert mini[0] * cfg.train_cfg.max_epochs == 330
+
+
+def test_moosa_with_two_modalities():
+    """As the page says: not with the parts that it takes for three."""
+    command, = [line for line in COMMANDS if 'num_chunks' in line]
+    cfg = Config.fromfile(ROOT / shlex.split(command)[2])
+    cfg.model.modalities = ['video', 'audio']
+    init_default_scope('mmaction')
+    with pytest.raises(ValueError, match='24 permutations.*num_chunks'):
+        build_on_meta(cfg)
+    cfg.model.objective.num_chunks = 4
+    assert len(build_on_meta(cfg).objective.permutations[0]) == 8

@@ -69,9 +69,10 @@ def test_one_seed_gives_every_method_the_same_weights(name):
     assert torch.equal(after, torch.rand(3))
 
 
+@pytest.mark.parametrize('modalities', [None, ['audio', 'flow']])
 @pytest.mark.parametrize('name', CONFIGS)
-def test_every_parameter_learns(name):
-    model = build(CONFIGS[name])
+def test_every_parameter_learns(name, modalities):
+    model = build(CONFIGS[name], modalities=modalities)
     losses = losses_of(model)
     total_of(losses).backward()
     assert [n for n, g in grads_of(model).items() if g is None] == []
