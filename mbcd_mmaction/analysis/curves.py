@@ -4,19 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from .pictures.style import FUSED_COLOUR, colours_of, panels, save
 from .scalars import Scalars
 
-try:
-    from matplotlib.figure import Figure
-except ImportError as error:
-    raise ImportError('pictures need matplotlib: '
-                      "pip install 'mbcd_mmaction[plot]'") from error
-
 __all__ = ['plot_accuracy', 'plot_balance']
-
-# one colour an output in every picture; readable without colour vision
-COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
-FUSED = '#222222'
 
 
 def plot_accuracy(runs: Mapping[str, Scalars],
@@ -30,10 +21,10 @@ def plot_accuracy(runs: Mapping[str, Scalars],
         targets (Mapping[str, Mapping], optional): Title to ``epoch`` and
             ``target_metrics`` of the selected checkpoint, drawn as stars.
     """
-    figure, axes = _panels(len(runs), rows=1)
+    figure, axes = panels(len(runs), rows=1)
     for axis, (title, scalars) in zip(axes[0], runs.items(), strict=True):
         epochs = [row['step'] for row in scalars.val]
-        lines = {'fused': ('acc/top1', FUSED, 2.5)}
+        lines = {'fused': ('acc/top1', FUSED_COLOUR, 2.5)}
         for modality, colour in _modalities(scalars):
             lines[modality] = (f'acc/{modality}/top1', colour, 1.3)
         for label, (key, colour, width) in lines.items():
@@ -49,7 +40,7 @@ def plot_accuracy(runs: Mapping[str, Scalars],
     axes[0][0].set_ylabel('top-1 (%)\nlines: source validation\n'
                           'stars: unseen target')
     axes[0][0].legend(loc='lower right', fontsize=8)
-    _save(figure, path)
+    save(figure, path)
 
 
 def plot_balance(runs: Mapping[str, Scalars], path: str | Path) -> None:
@@ -61,7 +52,7 @@ def plot_balance(runs: Mapping[str, Scalars], path: str | Path) -> None:
         runs (Mapping[str, Scalars]): Title of a column to its training.
         path (str | Path): The picture, e.g. ``balance.png``.
     """
-    figure, axes = _panels(len(runs), rows=2)
+    figure, axes = panels(len(runs), rows=2)
     for column, (title, scalars) in enumerate(runs.items()):
         steps = [row['step'] for row in scalars.train]
         ratio, prob = axes[0][column], axes[1][column]
@@ -90,14 +81,14 @@ def plot_balance(runs: Mapping[str, Scalars], path: str | Path) -> None:
         for axis in row:
             axis.set_ylim(low, high)
     axes[0][0].legend(fontsize=8)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _modalities(scalars: Scalars) -> Sequence[tuple[str, str]]:
     """Each modality that was logged, with its colour."""
     lead = 'dominance_ratio_'
     names = [k[len(lead):] for k in scalars.train[0] if k.startswith(lead)]
-    return list(zip(names, np.resize(COLOURS, len(names)), strict=True))
+    return list(colours_of(names).items())
 
 
 def _running_mean(values: Sequence[float], reach: int = 2) -> list[float]:
@@ -106,14 +97,3 @@ def _running_mean(values: Sequence[float], reach: int = 2) -> list[float]:
         float(np.mean(values[max(0, i - reach):i + reach + 1]))
         for i in range(len(values))
     ]
-
-
-def _panels(columns: int, rows: int):
-    """An empty figure with rows x columns panels."""
-    figure = Figure(figsize=(4.2 * columns, 3.2 * rows), layout='constrained')
-    return figure, figure.subplots(rows, columns, squeeze=False)
-
-
-def _save(figure, path: str | Path) -> None:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)

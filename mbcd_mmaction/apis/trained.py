@@ -1,12 +1,12 @@
 """A trained recognizer, and what it says on a config's clips."""
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from mmaction.registry import MODELS
+from mmaction.registry import DATASETS, MODELS
 from mmaction.utils import register_all_modules
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
@@ -14,19 +14,21 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import load_checkpoint, load_state_dict
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
 from ..models import MultiModalRecognizer
 from .modalities import follow_modalities
 from .preflight import check_datasets
 
 __all__ = [
-    'FUSED', 'Predictions', 'add_trained_arguments', 'build_loader',
-    'load_trained', 'predict', 'read_config'
+    'FUSED', 'Predictions', 'Variant', 'add_trained_arguments',
+    'build_loader', 'load_trained', 'predict', 'predict_variants',
+    'read_config'
 ]
 
 FUSED = 'fused'
 Inputs = Mapping[str, Tensor]
+Change = Callable[[Inputs], Inputs]
 
 
 @dataclass
@@ -45,6 +47,20 @@ class Predictions:
     labels: np.ndarray
     domains: list[str | None] = field(default_factory=list)
     embeddings: np.ndarray | None = None
+
+    def top1(self) -> dict[str, float]:
+        """Each output to the share of clips whose first class is theirs."""
+        return {
+            name: float((scores.argmax(1) == self.labels).mean())
+            for name, scores in self.scores.items()
+        }
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A condition to predict under; see :func:`predict` for both."""
+    change: Change | None = None
+    modalities: Sequence[str] | None = None
 
 
 def add_trained_arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,63 +132,132 @@ def load_trained(cfg: Config,
     return model.to(get_device()).eval()
 
 
-def build_loader(cfg: Config, split: str = 'test') -> DataLoader:
+def build_loader(cfg: Config,
+                 split: str = 'test',
+                 max_clips: int | None = None) -> DataLoader:
     """The loader of a config's 'val' (sources) or 'test' (target) clips.
+
+    Args:
+        cfg (Config): Of the training.
+        split (str): 'val' or 'test'.
+        max_clips (int, optional): At most so many clips, spread evenly over
+            the split. Defaults to None: all.
 
     Raises:
         FileNotFoundError: Its media are absent.
+        ValueError: ``max_clips`` is below 1.
     """
     check_datasets(cfg, [split])
-    return Runner.build_dataloader(cfg[f'{split}_dataloader'], seed=0)
+    loader = dict(cfg[f'{split}_dataloader'])
+    if max_clips is not None:
+        if max_clips < 1:
+            raise ValueError(f'max_clips: expected 1 or more, got {max_clips}')
+        dataset = DATASETS.build(loader['dataset'])
+        count = min(max_clips, len(dataset))
+        loader['dataset'] = Subset(
+            dataset, [i * len(dataset) // count for i in range(count)])
+    return Runner.build_dataloader(loader, seed=0)
 
 
-@torch.no_grad()
 def predict(model: MultiModalRecognizer,
-            loader: DataLoader,
-            change: Callable[[Inputs], Inputs] | None = None,
+            loader: Iterable[Mapping],
+            change: Change | None = None,
             modalities: Sequence[str] | None = None) -> Predictions:
     """Predict every clip of a loader; those that could not be read are left.
 
     Args:
         model (MultiModalRecognizer): In eval mode.
-        loader (DataLoader): Of :func:`build_loader`.
+        loader (Iterable): Of :func:`build_loader`, or a list of its batches.
         change (Callable, optional): Is given each batch as the recognizer
             would be, normalised, modality to (N, S, C, ...), and returns
             what it gets in its place.
         modalities (Sequence[str], optional): The subset that predicts.
             Defaults to the model's.
+
+    Raises:
+        ValueError: There is no clip to predict.
     """
-    fused_inputs = []
+    return predict_variants(
+        model, loader, {FUSED: Variant(change, modalities)})[FUSED]
+
+
+@torch.no_grad()
+def predict_variants(
+        model: MultiModalRecognizer, loader: Iterable[Mapping],
+        variants: Mapping[str, Variant]) -> dict[str, Predictions]:
+    """Predict under several conditions, reading every clip once.
+
+    Args:
+        model (MultiModalRecognizer): In eval mode.
+        loader (Iterable): As for :func:`predict`.
+        variants (Mapping[str, Variant]): By a name of the caller's.
+
+    Returns:
+        dict[str, Predictions]: By the same names, each equal to what
+        :func:`predict` returns.
+
+    Raises:
+        ValueError: There is no clip to predict.
+    """
+    fused_inputs: list[Tensor] = []
     handle = model.fusion_head.register_forward_pre_hook(
         lambda module, args: fused_inputs.append(args[0]))
-    embeddings, read = [], []
+    parts: dict[str, list[_Part]] = {name: [] for name in variants}
     try:
         for batch in loader:
             data = model.data_preprocessor(batch, False)
-            inputs = data['inputs']
-            if change is not None:
-                inputs = change(inputs)
-            samples = model.predict(inputs, data['data_samples'], modalities)
-            views = fused_inputs.pop().unflatten(0, (len(samples), -1))
-            kept = [not s.get('skipped', False) for s in samples]
-            embeddings.append(views.mean(1)[kept].float().cpu().numpy())
-            read += [s for s, keep in zip(samples, kept, strict=True) if keep]
+            for name, variant in variants.items():
+                inputs = data['inputs']
+                if variant.change is not None:
+                    inputs = variant.change(inputs)
+                samples = model.predict(inputs, data['data_samples'],
+                                        variant.modalities)
+                parts[name].append(_take(samples, fused_inputs.pop()))
     finally:
         handle.remove()
-    if not read:
+    return {name: _join(part, model.modalities)
+            for name, part in parts.items()}
+
+
+@dataclass
+class _Part:
+    """What one batch said: N clips' scores by output, and the rest."""
+    scores: list[dict[str, np.ndarray]]
+    labels: list[int]
+    domains: list[str | None]
+    embeddings: np.ndarray
+
+
+def _take(samples: Sequence, fused_input: Tensor) -> _Part:
+    """Copy what is wanted: the next variant writes into the same samples.
+
+    Args:
+        samples (Sequence): N predicted data samples.
+        fused_input (Tensor): The fusion head's input, (N * S, D).
+    """
+    views = fused_input.unflatten(0, (len(samples), -1))
+    kept = [not s.get('skipped', False) for s in samples]
+    read = [s for s, keep in zip(samples, kept, strict=True) if keep]
+    return _Part(
+        scores=[{name: score.double().cpu().numpy() for name, score in
+                 {FUSED: s.pred_score, **s.modality_scores}.items()}
+                for s in read],
+        labels=[int(s.gt_label) for s in read],
+        domains=[s.get('domain') for s in read],
+        embeddings=views.mean(1)[kept].float().cpu().numpy())
+
+
+def _join(parts: Sequence[_Part], modalities: Sequence[str]) -> Predictions:
+    """The batches of a loader in a row."""
+    scores = [one for part in parts for one in part.scores]
+    if not scores:
         raise ValueError('no clip to predict: the loader gave none, or none '
                          'of its clips could be read')
-    scores = {FUSED: _stack([s.pred_score for s in read])}
-    scores.update((m, _stack([s.modality_scores[m] for s in read]))
-                  for m in model.modalities
-                  if all(m in s.modality_scores for s in read))
+    outputs = [name for name in (FUSED, *modalities)
+               if all(name in one for one in scores)]
     return Predictions(
-        scores=scores,
-        labels=np.array([int(s.gt_label) for s in read]),
-        domains=[s.get('domain') for s in read],
-        embeddings=np.concatenate(embeddings))
-
-
-def _stack(scores: Sequence[Tensor]) -> np.ndarray:
-    """N scores (K,) to (N, K), float64."""
-    return torch.stack(list(scores)).double().cpu().numpy()
+        scores={name: np.stack([one[name] for one in scores])
+                for name in outputs},
+        labels=np.array([y for part in parts for y in part.labels]),
+        domains=[domain for part in parts for domain in part.domains],
+        embeddings=np.concatenate([part.embeddings for part in parts]))

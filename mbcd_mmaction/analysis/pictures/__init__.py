@@ -1,0 +1,1 @@
+"""Pictures, each drawn from the numbers that its tool wrote; matplotlib."""

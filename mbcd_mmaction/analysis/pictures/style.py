@@ -1,0 +1,59 @@
+"""What all pictures share: colours, panels, how one is saved."""
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+try:
+    from matplotlib.figure import Figure
+except ImportError as error:
+    raise ImportError('pictures need matplotlib: '
+                      "pip install 'mbcd_mmaction[plot]'") from error
+
+__all__ = ['COLOURS', 'FUSED_COLOUR', 'colours_of', 'panels', 'save']
+
+# one colour an output in every picture; readable without colour vision
+# (Okabe and Ito, Color Universal Design, 2008)
+COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
+FUSED_COLOUR = '#222222'
+
+
+def colours_of(names: Iterable[str]) -> dict[str, str]:
+    """Each name to its colour, in the order of the names.
+
+    'fused' has its own; after six others the colours come again.
+
+    Args:
+        names (Iterable[str]): Of outputs, methods, classes or domains.
+    """
+    names = list(names)
+    others = [name for name in names if name != 'fused']
+    colours = dict(zip(others, np.resize(COLOURS, len(others)).tolist(),
+                       strict=True))
+    return {name: colours.get(name, FUSED_COLOUR) for name in names}
+
+
+def panels(columns: int,
+           rows: int,
+           width: float = 4.2,
+           height: float = 3.2) -> tuple[Figure, np.ndarray]:
+    """An empty figure with rows x columns panels.
+
+    Args:
+        columns (int): Panels side by side.
+        rows (int): Panels one above the other.
+        width (float): Of a panel, inches. Defaults to 4.2.
+        height (float): Of a panel, inches. Defaults to 3.2.
+
+    Returns:
+        tuple: The figure, and its axes as an array (rows, columns).
+    """
+    figure = Figure(figsize=(width * columns, height * rows),
+                    layout='constrained')
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a picture; its folder is made."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
