@@ -28,9 +28,12 @@ from ..version import __version__
 from .trained import load_trained, read_config
 
 __all__ = [
-    'Figure', 'Run', 'add_figure_arguments', 'open_run', 'parse_run',
+    'SPLITS', 'Figure', 'Run', 'add_figure_arguments', 'open_run', 'parse_run',
     'settings_of', 'write_figure'
 ]
+
+# for captions
+SPLITS = dict(val="the sources' validation split", test='the unseen target')
 
 
 @dataclass(frozen=True)
@@ -117,17 +120,19 @@ class _Runs(argparse.Action):
         setattr(namespace, self.dest, values)
 
 
-def add_figure_arguments(parser: argparse.ArgumentParser, out: str,
-                         split: str | None = 'test') -> None:
+def add_figure_arguments(parser: argparse.ArgumentParser,
+                         split: str | None = 'test',
+                         max_clips: int | None = None) -> None:
     """The arguments of a tool that compares trained models.
 
     Args:
         parser (argparse.ArgumentParser): Changed in place: ``runs``,
             ``--cfg-options``, ``--split``, ``--max-clips``, ``--seed`` and
             ``--out``.
-        out (str): Default of ``--out``.
         split (str, optional): Default of ``--split``; None for a tool that
-            has no such choice.
+            has no such choice. Defaults to 'test'.
+        max_clips (int, optional): Default of ``--max-clips``. Defaults to
+            None: all clips.
     """
     parser.add_argument(
         'runs', nargs='+', type=parse_run, action=_Runs,
@@ -140,10 +145,12 @@ def add_figure_arguments(parser: argparse.ArgumentParser, out: str,
             '--split', choices=['val', 'test'], default=split,
             help='val: the sources; test: the unseen target (default: '
             '%(default)s)')
-    parser.add_argument('--max-clips', type=int,
-                        help='at most so many clips, spread over the split')
+    parser.add_argument('--max-clips', type=int, default=max_clips,
+                        help='at most so many clips, spread over the split '
+                        f'(default: {max_clips or "all"})')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--out', type=Path, default=Path(out),
+    parser.add_argument('--out', type=Path,
+                        default=Path('work_dirs/figures'),
                         help='folder of the JSON, the CSV and the picture '
                         '(default: %(default)s)')
 

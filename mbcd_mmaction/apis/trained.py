@@ -3,6 +3,7 @@ import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -184,16 +185,16 @@ def predict(model: MultiModalRecognizer,
 @torch.no_grad()
 def predict_variants(
         model: MultiModalRecognizer, loader: Iterable[Mapping],
-        variants: Mapping[str, Variant]) -> dict[str, Predictions]:
+        variants: Mapping[Any, Variant]) -> dict[Any, Predictions]:
     """Predict under several conditions, reading every clip once.
 
     Args:
         model (MultiModalRecognizer): In eval mode.
         loader (Iterable): As for :func:`predict`.
-        variants (Mapping[str, Variant]): By a name of the caller's.
+        variants (Mapping[Any, Variant]): By keys of the caller's.
 
     Returns:
-        dict[str, Predictions]: By the same names, each equal to what
+        dict[Any, Predictions]: By the same keys, each equal to what
         :func:`predict` returns.
 
     Raises:
@@ -202,7 +203,7 @@ def predict_variants(
     fused_inputs: list[Tensor] = []
     handle = model.fusion_head.register_forward_pre_hook(
         lambda module, args: fused_inputs.append(args[0]))
-    parts: dict[str, list[_Part]] = {name: [] for name in variants}
+    parts: dict[Any, list[_Part]] = {name: [] for name in variants}
     try:
         for batch in loader:
             data = model.data_preprocessor(batch, False)

@@ -10,12 +10,15 @@ except ImportError as error:
     raise ImportError('pictures need matplotlib: '
                       "pip install 'mbcd_mmaction[plot]'") from error
 
-__all__ = ['COLOURS', 'FUSED_COLOUR', 'colours_of', 'panels', 'save']
+__all__ = [
+    'COLOURS', 'FUSED_COLOUR', 'colours_of', 'lines_of', 'panels', 'save'
+]
 
 # one colour an output in every picture; readable without colour vision
 # (Okabe and Ito, Color Universal Design, 2008)
 COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
 FUSED_COLOUR = '#222222'
+DASHES = ('-', '--', ':')
 
 
 def colours_of(names: Iterable[str]) -> dict[str, str]:
@@ -31,6 +34,20 @@ def colours_of(names: Iterable[str]) -> dict[str, str]:
     colours = dict(zip(others, np.resize(COLOURS, len(others)).tolist(),
                        strict=True))
     return {name: colours.get(name, FUSED_COLOUR) for name in names}
+
+
+def lines_of(names: Iterable[str]) -> dict[str, dict]:
+    """Each method's line: keyword arguments of matplotlib's ``plot``.
+
+    Where the colours come again the dashes are others.
+
+    Args:
+        names (Iterable[str]): Of methods, in one order in every picture.
+    """
+    return {
+        name: dict(color=colour, ls=DASHES[i // len(COLOURS) % len(DASHES)])
+        for i, (name, colour) in enumerate(colours_of(names).items())
+    }
 
 
 def panels(columns: int,
