@@ -28,8 +28,8 @@ from ..version import __version__
 from .trained import load_trained, read_config
 
 __all__ = [
-    'SPLITS', 'Figure', 'Run', 'add_figure_arguments', 'open_run', 'parse_run',
-    'settings_of', 'write_figure'
+    'SPLITS', 'Figure', 'Run', 'UniqueRuns', 'add_figure_arguments',
+    'open_run', 'parse_run', 'portable', 'settings_of', 'write_figure'
 ]
 
 # for captions
@@ -55,7 +55,7 @@ class Run:
         """For the JSON: no folder of this machine, but what tells files
         apart."""
         content = hashlib.sha256(Path(self.checkpoint).read_bytes())
-        return dict(config=_portable(self.config),
+        return dict(config=portable(self.config),
                     checkpoint=Path(self.checkpoint).name,
                     sha256=content.hexdigest()[:16], student=self.student)
 
@@ -109,7 +109,7 @@ def parse_run(text: str) -> Run:
     return Run(name, config, checkpoint, bool(parts[1:]))
 
 
-class _Runs(argparse.Action):
+class UniqueRuns(argparse.Action):
     """Keeps the runs of a command, each under a name of its own."""
 
     def __call__(self, parser, namespace, values, option_string=None):
@@ -135,7 +135,7 @@ def add_figure_arguments(parser: argparse.ArgumentParser,
             None: all clips.
     """
     parser.add_argument(
-        'runs', nargs='+', type=parse_run, action=_Runs,
+        'runs', nargs='+', type=parse_run, action=UniqueRuns,
         metavar='NAME=CONFIG:CHECKPOINT[:student]',
         help='trained models; the checkpoint may be a pattern of one file')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction,
@@ -212,7 +212,7 @@ def write_figure(figure: Figure, out: str | Path) -> dict[str, Any]:
     return written
 
 
-def _portable(path: str) -> str:
+def portable(path: str) -> str:
     """A config's path; of an absolute one the last folder and the file."""
     parts = Path(path).parts
     return Path(*parts[-2:]).as_posix() if Path(path).is_absolute() else (

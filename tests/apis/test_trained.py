@@ -4,40 +4,26 @@ import json
 import numpy as np
 import pytest
 import torch
-from mmaction.registry import MODELS
 from mmengine.runner import Runner
+from torch.utils.data import Subset
+from trained_runs import mini_config, save_checkpoint
 
 from mbcd_mmaction.apis.trained import (
     FUSED,
+    Variant,
     build_loader,
     load_trained,
     predict,
-    read_config,
+    predict_variants,
 )
-
-
-def options(root):
-    """The shipped mini config on a small set, narrow."""
-    given = {'model.branches.flow.backbone.base_channels': 4,
-             'model.branches.audio.backbone.base_channels': 4}
-    for split in ('train', 'val', 'test'):
-        given[f'{split}_dataloader.num_workers'] = 0
-        given[f'{split}_dataloader.dataset.data_root'] = str(root)
-    return given
 
 
 @pytest.fixture(scope='module')
 def trained(mini_root, tmp_path_factory):
     """A config and a checkpoint of a teacher and another student."""
-    cfg = read_config('configs/mbcd/mini_d1.py', options(mini_root))
-    torch.manual_seed(0)
-    teacher, student = (MODELS.build(cfg.model) for _ in range(2))
+    cfg = mini_config(mini_root)
     path = tmp_path_factory.mktemp('trained') / 'epoch_1.pth'
-    average = {f'module.{k}': v for k, v in student.state_dict().items()}
-    torch.save(dict(meta={}, state_dict=teacher.state_dict(),
-                    ema_state_dict={'steps': torch.tensor(3), **average}),
-               path)
-    return cfg, path, teacher, student
+    return cfg, path, *save_checkpoint(cfg, path)
 
 
 def test_scores_are_those_of_the_test_loop(trained, tmp_path):
@@ -52,8 +38,9 @@ def test_scores_are_those_of_the_test_loop(trained, tmp_path):
     assert list(predictions.scores) == [FUSED, 'video', 'flow', 'audio']
     for name, scores in predictions.scores.items():
         lead = '' if name == FUSED else f'{name}/'
-        top1 = (scores.argmax(1) == predictions.labels).mean()
+        top1 = predictions.top1()[name]
         assert top1 == pytest.approx(metrics[f'acc/{lead}top1'])
+        assert top1 == (scores.argmax(1) == predictions.labels).mean()
         assert np.allclose(scores.sum(1), 1)
     json.dumps(predictions.labels.tolist())
 
@@ -98,6 +85,44 @@ def test_change_and_subset(trained):
     assert not subset.embeddings[:, :dims].any()
 
 
+def test_several_conditions_in_one_pass(trained):
+    """Each as by itself, bit for bit, and every clip read once."""
+    cfg, path, _, _ = trained
+    model, loader = load_trained(cfg, path), build_loader(cfg)
+    variants = {
+        'plain': Variant(), ('flow', 2): Variant(modalities=['flow']),
+        None: Variant(change=lambda x: {**x, 'audio': 0 * x['audio']})}
+    read = []
+    found = predict_variants(
+        model, (read.append(1) or batch for batch in loader), variants)
+    assert list(found) == list(variants)
+    assert len(read) == len(loader)
+    for name, variant in variants.items():
+        alone = predict(model, loader, variant.change, variant.modalities)
+        assert list(found[name].scores) == list(alone.scores)
+        for output, scores in alone.scores.items():
+            assert np.array_equal(found[name].scores[output], scores)
+        assert np.array_equal(found[name].embeddings, alone.embeddings)
+        assert np.array_equal(found[name].labels, alone.labels)
+        assert found[name].domains == alone.domains
+
+
+def test_some_clips_spread_over_a_split(trained):
+    cfg, path, _, _ = trained
+    whole = build_loader(cfg, 'val').dataset
+    some = build_loader(cfg, 'val', max_clips=5)
+    assert isinstance(some.dataset, Subset)
+    assert len(whole) == 16 and some.dataset.indices == [0, 3, 6, 9, 12]
+    found = predict(load_trained(cfg, path), some)
+    assert found.labels.tolist() == [
+        whole.get_data_info(i)['label'] for i in some.dataset.indices]
+    assert set(found.domains) == {'D2', 'D3'}
+    more = build_loader(cfg, 'val', max_clips=99)
+    assert more.dataset.indices == list(range(16))
+    with pytest.raises(ValueError, match='expected 1 or more, got 0'):
+        build_loader(cfg, max_clips=0)
+
+
 def test_what_is_not_there(trained, tmp_path):
     cfg, _, teacher, _ = trained
     with pytest.raises(FileNotFoundError, match='found none at'):
@@ -106,3 +131,5 @@ def test_what_is_not_there(trained, tmp_path):
     torch.save(dict(state_dict=teacher.state_dict()), path)
     with pytest.raises(ValueError, match='expected .ema_state_dict.'):
         load_trained(cfg, path, student=True)
+    with pytest.raises(ValueError, match='no clip to predict'):
+        predict(load_trained(cfg, path), [])
