@@ -100,7 +100,8 @@ setup(
     ],
     extras_require={
         'lite': ['mmcv-lite>=2.0,<2.2'],
-        'plot': ['matplotlib'],
+        # figures: pictures, and t-SNE with its silhouettes
+        'plot': ['matplotlib', 'scikit-learn'],
         'jpg': ['simplejpeg>=1.7'],  # jpg frames in less time, same values
         'dev': [
             'pytest>=7.4', 'ruff>=0.6', 'codespell>=2.2', 'mypy>=1.8',

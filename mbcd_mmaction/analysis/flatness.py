@@ -32,7 +32,13 @@ def cross_entropy(scores: np.ndarray, labels: np.ndarray) -> float:
     Args:
         scores (np.ndarray): Probabilities, (N, K).
         labels (np.ndarray): Classes, (N,).
+
+    Raises:
+        ValueError: A score is nan.
     """
+    if np.isnan(scores).any():
+        raise ValueError('cross-entropy: expected probabilities, got nan; '
+                         'the model has diverged, or its checkpoint has')
     own = scores[np.arange(len(labels)), labels].astype(np.float64)
     return float(-np.log(np.maximum(own, SMALLEST)).mean())
 

@@ -33,7 +33,8 @@ __all__ = [
 ]
 
 # for captions
-SPLITS = dict(val="the sources' validation split", test='the unseen target')
+SPLITS = dict(val='the validation split of the sources',
+              test='the test split of the target')
 
 
 @dataclass(frozen=True)

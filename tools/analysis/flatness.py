@@ -6,9 +6,11 @@ import argparse
 import sys
 
 from mbcd_mmaction.analysis.flatness import loss_at_radii
+from mbcd_mmaction.analysis.tables import markdown
 from mbcd_mmaction.apis.figure import (
     SPLITS,
     Figure,
+    Run,
     add_figure_arguments,
     open_run,
     settings_of,
@@ -21,7 +23,7 @@ from mbcd_mmaction.apis.fused_loss import (
 )
 from mbcd_mmaction.apis.trained import build_loader
 
-RADII = [0, .1, .2, .3, .4, .5, .6, .8, 1]
+RADII = [0.0, .1, .2, .3, .4, .5, .6, .8, 1.0]
 
 
 def parse_args() -> argparse.Namespace:
@@ -41,7 +43,7 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def measure(run, args: argparse.Namespace) -> dict:
+def measure(run: Run, args: argparse.Namespace) -> dict:
     """The numbers of one run."""
     cfg, model = open_run(run, args)
     clips = hold_clips(model, build_loader(cfg, args.split, args.max_clips))
@@ -51,7 +53,7 @@ def measure(run, args: argparse.Namespace) -> dict:
     moved = [weight for weight in weights.values() if weight.ndim > 1]
     return dict(clips=sum(len(samples) for _, samples in clips),
                 tensors=len(moved), weights=sum(w.numel() for w in moved),
-                at_zero=losses[0, 0], loss=losses.tolist(),
+                at_zero=float(losses[0, 0]), loss=losses.tolist(),
                 mean=losses.mean(0).tolist(),
                 std=losses.std(0, ddof=1).tolist())
 
@@ -60,11 +62,12 @@ def main() -> int:
     args = parse_args()
     runs = {}
     for run in args.runs:
+        print(f'{run.name}: {args.directions} directions', flush=True)
         runs[run.name] = measure(run, args)
-        print(f'{run.name}: {runs[run.name]["at_zero"]:.4f} at radius 0, '
-              f'{runs[run.name]["mean"][-1]:.4f} ± '
-              f'{runs[run.name]["std"][-1]:.4f} at {args.radii[-1]:g}',
-              flush=True)
+    print(markdown(['radius', *runs], [
+        [f'{radius:g}', *[f'{run["mean"][i]:.3f} ± {run["std"][i]:.3f}'
+                          for run in runs.values()]]
+        for i, radius in enumerate(args.radii)]))
     clips = max(run['clips'] for run in runs.values())
     caption = (
         f'Fused cross-entropy on {SPLITS[args.split]} ({clips} clips) when '

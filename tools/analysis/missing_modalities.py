@@ -7,6 +7,7 @@ from mbcd_mmaction.analysis.tables import markdown, mean_std
 from mbcd_mmaction.apis.figure import (
     SPLITS,
     Figure,
+    Run,
     add_figure_arguments,
     open_run,
     settings_of,
@@ -26,7 +27,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def measure(run, args: argparse.Namespace) -> dict[str, float]:
+def measure(run: Run, args: argparse.Namespace) -> dict[str, float]:
     """Subset to its fused top-1."""
     cfg, model = open_run(run, args)
     found = predict_variants(
@@ -38,23 +39,21 @@ def measure(run, args: argparse.Namespace) -> dict[str, float]:
 def main() -> int:
     args = parse_args()
     runs = {run.name: measure(run, args) for run in args.runs}
-    names = list(next(iter(runs.values())))
-    if any(list(run) != names for run in runs.values()):
-        print('expected runs of the same modalities, got '
-              f'{[list(run)[-1] for run in runs.values()]}', file=sys.stderr)
-        return 1
+    names = list(dict.fromkeys(name for run in runs.values()
+                               for name in run))
     print(markdown(['method', *names], [
-        [name, *[mean_std([run[subset]]) for subset in names]]
-        for name, run in runs.items()]))
+        [method, *[mean_std([run[name]]) if name in run else '-'
+                   for name in names]]
+        for method, run in runs.items()]))
     caption = (
         f'Top-1 (%) on {SPLITS[args.split]} of the fused prediction from '
-        'each subset of the modalities; the others are masked, as modality '
-        'dropout masks them in training.')
+        "each subset of the modalities; the others' embeddings are zeros, as "
+        'modality dropout makes them.')
     write_figure(
         Figure('missing_modalities', caption, args.runs, settings_of(args),
                dict(subsets=names, runs=runs),
-               [dict(run=name, **run) for name, run in runs.items()]),
-        args.out)
+               [dict(run=method, **{name: run.get(name) for name in names})
+                for method, run in runs.items()]), args.out)
     return 0
 
 

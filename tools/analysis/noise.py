@@ -6,6 +6,7 @@ from mbcd_mmaction.analysis.noise import SCALES, noises
 from mbcd_mmaction.apis.figure import (
     SPLITS,
     Figure,
+    Run,
     add_figure_arguments,
     open_run,
     settings_of,
@@ -35,37 +36,37 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def measure(run, args: argparse.Namespace) -> tuple[dict, int]:
-    """Disturbed modality to output to top-1 by strength; and K."""
+def measure(run: Run, args: argparse.Namespace) -> dict:
+    """Top-1 by disturbed modality and output, one a strength."""
     cfg, model = open_run(run, args)
     louder = [s for s in args.strengths if s > 0]
-    changes = noises(model.modalities, louder, args.seed, args.scale)
+    variants = {None: Variant()}
+    variants.update(
+        (key, Variant(change=noise)) for key, noise in noises(
+            model.modalities, louder, args.seed, args.scale).items())
     found = predict_variants(
-        model, build_loader(cfg, args.split, args.max_clips),
-        {None: Variant(), **{k: Variant(change=c)
-                             for k, c in changes.items()}})
-    top1 = {key: one.top1() for key, one in found.items()}
-    return {
-        m: {output: [top1[(m, s) if s else None][output]
-                     for s in args.strengths] for output in top1[None]}
+        model, build_loader(cfg, args.split, args.max_clips), variants)
+    shares = {key: predictions.top1() for key, predictions in found.items()}
+    return dict(chance=1 / model.num_classes, top1={
+        m: {output: [shares[(m, s) if s else None][output]
+                     for s in args.strengths] for output in shares[None]}
         for m in model.modalities
-    }, model.num_classes
+    })
 
 
 def main() -> int:
     args = parse_args()
-    runs, chance = {}, 0.0
+    runs = {}
     for run in args.runs:
-        runs[run.name], classes = measure(run, args)
-        chance = 1 / classes
-        for modality, shares in runs[run.name].items():
-            print(f'{run.name}, noise on {modality}: fused '
-                  + ' '.join(f'{100 * s:.1f}' for s in shares['fused']),
+        runs[run.name] = measure(run, args)
+        for noisy, outputs in runs[run.name]['top1'].items():
+            print(f'{run.name}, noise on {noisy}: fused top-1 (%) '
+                  + ' '.join(f'{100 * s:.1f}' for s in outputs['fused']),
                   flush=True)
     rows = [dict(run=name, noisy=noisy, strength=strength, output=output,
                  top1=share)
-            for name, numbers in runs.items()
-            for noisy, outputs in numbers.items()
+            for name, run in runs.items()
+            for noisy, outputs in run['top1'].items()
             for output, shares in outputs.items()
             for strength, share in zip(args.strengths, shares, strict=True)]
     unit = ("standard deviations of each clip's own input"
@@ -75,12 +76,13 @@ def main() -> int:
         f'at a time, in {unit}; every model meets the same noise. Above the '
         "fused prediction, below the disturbed modality's own; dashed: "
         'chance.')
-    noisy = list(dict.fromkeys(m for run in runs.values() for m in run))
+    noisy = list(dict.fromkeys(
+        m for run in runs.values() for m in run['top1']))
     write_figure(
         Figure('noise', caption, args.runs,
                settings_of(args, scale=args.scale),
-               dict(strengths=args.strengths, noisy=noisy, chance=chance,
-                    runs=runs), rows), args.out)
+               dict(strengths=args.strengths, noisy=noisy, runs=runs), rows),
+        args.out)
     return 0
 
 

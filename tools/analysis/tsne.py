@@ -8,6 +8,7 @@ from mbcd_mmaction.analysis.tables import markdown
 from mbcd_mmaction.analysis.tsne import project, silhouettes
 from mbcd_mmaction.apis.figure import (
     Figure,
+    Run,
     add_figure_arguments,
     open_run,
     settings_of,
@@ -24,7 +25,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def measure(run, args: argparse.Namespace) -> dict:
+def measure(run: Run, args: argparse.Namespace) -> dict:
     """Coordinates of each clip, what it is, and the silhouettes."""
     cfg, model = open_run(run, args)
     found = {split: predict(model, build_loader(cfg, split, args.max_clips))
@@ -63,8 +64,8 @@ def main() -> int:
         'itself, not in the plane.')
     write_figure(
         Figure('tsne', caption, args.runs,
-               settings_of(args, perplexity=args.perplexity), runs, rows),
-        args.out)
+               settings_of(args, perplexity=args.perplexity),
+               dict(runs=runs), rows), args.out)
     return 0
 
 

@@ -1,4 +1,5 @@
 """Fused accuracy of each subset of the modalities, method by method."""
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,7 +16,7 @@ def plot(numbers: Mapping, path: str | Path) -> None:
         path (str | Path): The picture.
     """
     subsets, runs = numbers['subsets'], numbers['runs']
-    cells = [[100 * run[subset] for subset in subsets]
+    cells = [[100 * run.get(subset, math.nan) for subset in subsets]
              for run in runs.values()]
     figure, axes = panels(1, 1, width=1.5 + .95 * len(subsets),
                           height=1.4 + .42 * len(runs))
@@ -23,7 +24,8 @@ def plot(numbers: Mapping, path: str | Path) -> None:
     axis.imshow(cells, cmap='Blues', vmin=0, vmax=100, aspect='auto')
     for row, values in enumerate(cells):
         for column, value in enumerate(values):
-            axis.text(column, row, f'{value:.1f}', ha='center', va='center',
+            text = '-' if math.isnan(value) else f'{value:.1f}'
+            axis.text(column, row, text, ha='center', va='center',
                       color='white' if value > 60 else '#222222')
     axis.set_xticks(range(len(subsets)),
                     [subset.replace(' + ', '\n+ ') for subset in subsets])

@@ -21,12 +21,12 @@ def plot(numbers: Mapping, path: str | Path) -> None:
         for axis, output in zip(axes[:, column], ('fused', modality),
                                 strict=True):
             for name, run in numbers['runs'].items():
-                shares = run[modality].get(output)
+                shares = run['top1'].get(modality, {}).get(output)
                 if shares is not None:
                     axis.plot(strengths, [100 * s for s in shares],
                               marker='o', ms=3, label=name, **lines[name])
-            axis.axhline(100 * numbers['chance'], color='#888888', lw=.8,
-                         ls='--')
+                axis.axhline(100 * run['chance'], color='#888888', lw=.8,
+                             ls='--')
             axis.set(ylim=(0, 100), title=f'{output}, noise on {modality}')
             axis.grid(alpha=.3)
         axes[1][column].set_xlabel('strength of the noise')

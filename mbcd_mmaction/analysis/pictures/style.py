@@ -5,13 +5,16 @@ from pathlib import Path
 import numpy as np
 
 try:
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
     from matplotlib.figure import Figure
 except ImportError as error:
     raise ImportError('pictures need matplotlib: '
                       "pip install 'mbcd_mmaction[plot]'") from error
 
 __all__ = [
-    'COLOURS', 'FUSED_COLOUR', 'colours_of', 'lines_of', 'panels', 'save'
+    'COLOURS', 'FUSED_COLOUR', 'colours_of', 'group_colours', 'lines_of',
+    'panels', 'save'
 ]
 
 # one colour an output in every picture; readable without colour vision
@@ -27,13 +30,27 @@ def colours_of(names: Iterable[str]) -> dict[str, str]:
     'fused' has its own; after six others the colours come again.
 
     Args:
-        names (Iterable[str]): Of outputs, methods, classes or domains.
+        names (Iterable[str]): Of outputs or methods.
     """
     names = list(names)
     others = [name for name in names if name != 'fused']
     colours = dict(zip(others, np.resize(COLOURS, len(others)).tolist(),
                        strict=True))
     return {name: colours.get(name, FUSED_COLOUR) for name in names}
+
+
+def group_colours(groups: Iterable) -> dict:
+    """Each class or domain to a colour of its own, up to twenty.
+
+    Args:
+        groups (Iterable): Different values.
+    """
+    groups = list(groups)
+    colours = [*COLOURS, FUSED_COLOUR, '#999999']
+    if len(groups) > len(colours):
+        colours = [to_hex(colour) for colour in colormaps['tab20'].colors]
+    return dict(zip(groups, np.resize(colours, len(groups)).tolist(),
+                    strict=True))
 
 
 def lines_of(names: Iterable[str]) -> dict[str, dict]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .style import colours_of, panels, save
+from .style import group_colours, panels, save
 
 __all__ = ['plot']
 
@@ -19,8 +19,9 @@ def plot(numbers: Mapping, path: str | Path) -> None:
         numbers (Mapping): ``numbers`` of tsne.json.
         path (str | Path): The picture.
     """
-    figure, axes = panels(len(numbers), rows=2, width=3.8, height=3.6)
-    for column, (name, run) in enumerate(numbers.items()):
+    runs = numbers['runs']
+    figure, axes = panels(len(runs), rows=2, width=3.8, height=3.6)
+    for column, (name, run) in enumerate(runs.items()):
         for row, (key, by) in enumerate({'labels': 'class',
                                          'domains': 'domain'}.items()):
             axis = axes[row][column]
@@ -39,7 +40,7 @@ def _scatter(axis, run: Mapping, key: str) -> None:
     """One panel, with one entry of the legend a group and a split."""
     points = np.array(run['coordinates'])
     groups, splits = np.array(run[key]), np.array(run['splits'])
-    colours = colours_of(np.unique(groups).tolist())
+    colours = group_colours(np.unique(groups).tolist())
     for group, colour in colours.items():
         label = str(group)
         for split, marker in MARKERS.items():
