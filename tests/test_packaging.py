@@ -30,7 +30,7 @@ PYTHONS = ('3.10', '3.11', '3.12', '3.13')
 # that is named, or is asked of the user (mmcv), on purpose.
 DISTRIBUTIONS = {
     'mmaction': 'mmaction2', 'mmcv': None, 'cv2': None, 'av': 'av',
-    'PIL': 'pillow',
+    'PIL': 'pillow', 'sklearn': 'scikit-learn',
     'yaml': None, 'importlib_metadata': 'importlib_metadata',
 }
 
