@@ -165,9 +165,12 @@ def open_run(run: Run, args: argparse.Namespace
 
 def settings_of(args: argparse.Namespace, **more: Any) -> dict[str, Any]:
     """The shared arguments that numbers depend on, and a tool's own."""
-    names = ('split', 'max_clips', 'seed', 'cfg_options')
-    return {**{name: getattr(args, name) for name in names
-               if hasattr(args, name)}, **more}
+    names = ('split', 'max_clips', 'seed')
+    found = {name: getattr(args, name) for name in names
+             if hasattr(args, name)}
+    options = {name: portable(value) if isinstance(value, str) else value
+               for name, value in (args.cfg_options or {}).items()}
+    return {**found, 'cfg_options': options, **more}
 
 
 def write_figure(figure: Figure, out: str | Path) -> dict[str, Any]:
@@ -214,7 +217,7 @@ def write_figure(figure: Figure, out: str | Path) -> dict[str, Any]:
 
 
 def portable(path: str) -> str:
-    """A config's path; of an absolute one the last folder and the file."""
-    parts = Path(path).parts
-    return Path(*parts[-2:]).as_posix() if Path(path).is_absolute() else (
-        Path(path).as_posix())
+    """A path as given; of an absolute one the last folder and the file."""
+    if not Path(path).is_absolute():
+        return path
+    return Path(*Path(path).parts[-2:]).as_posix()

@@ -68,7 +68,7 @@ def test_arguments(checkpoint, capsys):
     assert settings_of(args, more=3) == dict(
         split='test', max_clips=None, seed=0, cfg_options={'x.y': 1}, more=3)
     args = parser(split=None, max_clips=8).parse_args(words)
-    assert settings_of(args) == dict(max_clips=8, seed=0, cfg_options=None)
+    assert settings_of(args) == dict(max_clips=8, seed=0, cfg_options={})
     with pytest.raises(SystemExit):
         parser().parse_args([words[0], words[0]])
     assert 'expected runs of different names, got a, a' in (
@@ -121,6 +121,11 @@ def test_no_folder_of_the_machine(checkpoint, tmp_path):
     record = write_figure(figure(checkpoint, config=str(config)), tmp_path)
     assert record['runs']['a']['config'] == 'mbcd/mini_d1.py'
     assert str(tmp_path) not in json.dumps(record)
+    args = parser().parse_args([
+        f'a=c.py:{checkpoint}', '--cfg-options',
+        f'data_root={tmp_path}/sets/mini', 'type=D', 'x=[1,2]'])
+    assert settings_of(args)['cfg_options'] == dict(
+        data_root='sets/mini', type='D', x=[1, 2])
 
 
 def test_numbers_without_matplotlib(checkpoint, tmp_path, monkeypatch,

@@ -7,6 +7,7 @@ import numpy as np
 from mbcd_mmaction.analysis.tables import markdown
 from mbcd_mmaction.analysis.tsne import project, silhouettes
 from mbcd_mmaction.apis.figure import (
+    SPLITS,
     Figure,
     Run,
     add_figure_arguments,
@@ -58,10 +59,10 @@ def main() -> int:
             strict=True)
     ]
     caption = (
-        "t-SNE of the concatenated embeddings of the sources' validation "
-        'split (circles) and the unseen target (triangles), by class above '
-        'and by domain below. The silhouettes are measured in the embedding '
-        'itself, not in the plane.')
+        f't-SNE of the concatenated embeddings of {SPLITS["val"]} (circles) '
+        f'and {SPLITS["test"]} (triangles), by class above and by domain '
+        'below. The silhouettes are measured in the embedding itself, not in '
+        'the plane.')
     write_figure(
         Figure('tsne', caption, args.runs,
                settings_of(args, perplexity=args.perplexity),

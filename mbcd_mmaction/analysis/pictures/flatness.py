@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .style import lines_of, panels, save
+from .style import legend_above, lines_of, panels, save
 
 __all__ = ['plot']
 
@@ -33,5 +33,5 @@ def plot(numbers: Mapping, path: str | Path) -> None:
         axis.set(xlabel="radius (share of each filter's norm)",
                  ylabel=label, xlim=(min(radii), max(radii)))
         axis.grid(alpha=.3)
-    axes[0][0].legend(fontsize=8)
+    legend_above(figure)
     save(figure, path)

@@ -2,7 +2,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from .style import lines_of, panels, save
+from .style import legend_above, lines_of, panels, save
 
 __all__ = ['plot']
 
@@ -32,5 +32,5 @@ def plot(numbers: Mapping, path: str | Path) -> None:
         axes[1][column].set_xlabel('strength of the noise')
     for row in axes:
         row[0].set_ylabel('top-1 (%)')
-    axes[0][0].legend(fontsize=8)
+    legend_above(figure)
     save(figure, path)

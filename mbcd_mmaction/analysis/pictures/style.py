@@ -13,8 +13,8 @@ except ImportError as error:
                       "pip install 'mbcd_mmaction[plot]'") from error
 
 __all__ = [
-    'COLOURS', 'FUSED_COLOUR', 'colours_of', 'group_colours', 'lines_of',
-    'panels', 'save'
+    'COLOURS', 'FUSED_COLOUR', 'colours_of', 'group_colours', 'legend_above',
+    'lines_of', 'panels', 'save'
 ]
 
 # one colour an output in every picture; readable without colour vision
@@ -85,6 +85,13 @@ def panels(columns: int,
     figure = Figure(figsize=(width * columns, height * rows),
                     layout='constrained')
     return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def legend_above(figure: Figure) -> None:
+    """One legend for all panels, of the first one's lines, above them."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc='outside upper center',
+                  ncols=min(len(labels), 4), fontsize=8, frameon=False)
 
 
 def save(figure: Figure, path: str | Path) -> None:
