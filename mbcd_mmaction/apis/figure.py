@@ -168,9 +168,12 @@ def settings_of(args: argparse.Namespace, **more: Any) -> dict[str, Any]:
     names = ('split', 'max_clips', 'seed')
     found = {name: getattr(args, name) for name in names
              if hasattr(args, name)}
-    options = {name: portable(value) if isinstance(value, str) else value
-               for name, value in (args.cfg_options or {}).items()}
-    return {**found, 'cfg_options': options, **more}
+    if hasattr(args, 'cfg_options'):
+        found['cfg_options'] = {
+            name: portable(value) if isinstance(value, str) else value
+            for name, value in (args.cfg_options or {}).items()
+        }
+    return {**found, **more}
 
 
 def write_figure(figure: Figure, out: str | Path) -> dict[str, Any]:
