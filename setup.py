@@ -86,7 +86,7 @@ setup(
     install_requires=[
         'torch>=2.6',  # checkpoints are read by a closed list of names
         'numpy',
-        'scipy',
+        'scipy>=1.15',  # exact signed-rank tests where differences tie
         'mmengine>=0.10.4,<1',
         'mmaction2==1.2.*',
         'importlib_metadata',  # mmaction2 imports it and does not declare it

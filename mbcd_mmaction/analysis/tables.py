@@ -7,17 +7,25 @@ __all__ = [
 ]
 
 
-def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, aligned so that it reads well as text too."""
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]],
+             left: Sequence[int] = (0, )) -> str:
+    """A Markdown table, aligned so that it reads well as text too.
+
+    Args:
+        header (Sequence[str]): Titles of the columns.
+        rows (Sequence[Sequence[str]]): As long as the header.
+        left (Sequence[int]): Columns aligned on the left; the others are on
+            the right. Defaults to the first.
+    """
     table = [list(header), *[list(row) for row in rows]]
     widths = [max(len(row[i]) for row in table) for i in range(len(header))]
     lines = [
         '| ' + ' | '.join(
-            cell.ljust(w) if i == 0 else cell.rjust(w)
+            cell.ljust(w) if i in left else cell.rjust(w)
             for i, (cell, w) in enumerate(zip(row, widths, strict=True))) +
         ' |' for row in table
     ]
-    rule = ['-' * w if i == 0 else '-' * (w - 1) + ':'
+    rule = ['-' * w if i in left else '-' * (w - 1) + ':'
             for i, w in enumerate(widths)]
     lines.insert(1, '| ' + ' | '.join(rule) + ' |')
     return '\n'.join(lines)
