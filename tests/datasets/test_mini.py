@@ -12,13 +12,22 @@ import pytest
 
 from mbcd_mmaction.datasets.mini import make_mini
 from mbcd_mmaction.datasets.mini.motion import object_poses, optical_flow
+from mbcd_mmaction.datasets.mini.plan import plan_split
 from mbcd_mmaction.datasets.mini.recipe import (
     CLASSES,
     DOMAINS,
     FLOW_BOUND,
     SPLITS,
+    UNKNOWN,
 )
-from mbcd_mmaction.datasets.mini.write import COLUMNS, SPLITS_DIR, STAMP_NAME
+from mbcd_mmaction.datasets.mini.render import recording_ground, render_clip
+from mbcd_mmaction.datasets.mini.sound import render_recording
+from mbcd_mmaction.datasets.mini.write import (
+    COLUMNS,
+    SPLITS_DIR,
+    STAMP_NAME,
+    _write_annotations,
+)
 
 NUM_CLIPS = dict(train=16, test=8)
 GROUPS = [(domain, split) for domain in DOMAINS for split in SPLITS]
@@ -266,3 +275,33 @@ def test_numbers_of_clips_are_checked(tmp_path, wrong):
 def test_default_set_stays_small(mini_root):
     size = sum(x.stat().st_size for x in mini_root.rglob('*') if x.is_file())
     assert size / (3 * 24) * 3 * (176 + 80) < 40e6
+
+
+def test_unknown_actions_are_no_class_of_the_set(tmp_path):
+    """Same kitchens; other motions, sounds and shapes."""
+    assert not {(a.motion, a.sound, a.shape) for a in UNKNOWN} & {
+        (a.motion, a.sound, a.shape) for a in CLASSES}
+    for cue in ('verb', 'motion', 'sound', 'shape'):
+        assert not ({getattr(a, cue) for a in UNKNOWN} &
+                    {getattr(a, cue) for a in CLASSES})
+    known, unknown = (plan_split(0, 'D2', 'test', 8, 1, unknown=flag)[0]
+                      for flag in (False, True))
+    assert sorted(clip.label for clip in known.clips) == list(range(8))
+    assert sorted(clip.label for clip in unknown.clips) == [
+        8, 8, 9, 9, 10, 10, 11, 11]
+    assert [c.verb_class for c in known.clips] == [
+        c.label for c in known.clips]
+    assert {c.verb_class for c in unknown.clips} == {0, 1, 2, 3}
+    sound = render_recording(unknown)
+    assert sound.dtype == np.int16 and sound.std() > 50
+    ground = recording_ground(unknown)
+    assert np.array_equal(ground, recording_ground(known))
+    for position in range(8):
+        frames = render_clip(unknown, position, 12, ground)
+        assert len(frames) == 12 and frames[0].shape == (64, 64, 3)
+        moved = np.abs(frames[0].astype(int) - frames[6]).mean()
+        assert moved > 1
+    _write_annotations(tmp_path / 'a.csv', [unknown], 0)
+    rows = list(csv.DictReader((tmp_path / 'a.csv').open()))
+    for row in rows:
+        assert row['verb'] == UNKNOWN[int(row['verb_class'])].verb

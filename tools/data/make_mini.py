@@ -19,6 +19,9 @@ def parse_args() -> argparse.Namespace:
                         help='per domain, a multiple of 8')
     parser.add_argument('--test-clips', type=int, default=80,
                         help='per domain, a multiple of 8')
+    parser.add_argument('--unknown', action='store_true',
+                        help='actions that the mini set does not have, for '
+                        'out-of-distribution detection')
     return parser.parse_args()
 
 
@@ -26,7 +29,8 @@ def main() -> None:
     args = parse_args()
     start = time.perf_counter()
     root = make_mini(args.root, seed=args.seed, train_clips=args.train_clips,
-                     test_clips=args.test_clips, workers=args.workers)
+                     test_clips=args.test_clips, workers=args.workers,
+                     unknown=args.unknown)
     size = sum(p.stat().st_size for p in root.rglob('*') if p.is_file())
     print(f'{root}: {size / 1e6:.1f} MB, ready after '
           f'{time.perf_counter() - start:.1f} s')

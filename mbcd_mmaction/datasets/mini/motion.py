@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from .recipe import CLASSES, FLOW_BOUND, HARDLY_MOVES, Camera
+from .recipe import ACTIONS, FLOW_BOUND, HARDLY_MOVES, Camera
 
 Draw = Callable[..., float]
 
@@ -57,9 +57,33 @@ def _pose_tilt(p: np.ndarray, t: np.ndarray, draw: Draw) -> dict:
                 x=side * _line(p, draw(-3, 6)))
 
 
+def _pose_shake(p: np.ndarray, t: np.ndarray, draw: Draw) -> dict:
+    angle = 2 * np.pi * (draw(4, 5.5) * t + draw(0, 1))
+    return dict(x=draw(5, 8) * np.cos(angle), turn=.3 * np.sin(angle))
+
+
+def _pose_spin(p: np.ndarray, t: np.ndarray, draw: Draw) -> dict:
+    side = -1 if draw(0, 1) < .5 else 1
+    return dict(turn=side * 2 * np.pi * draw(1.2, 2.2) * t)
+
+
+def _pose_bounce(p: np.ndarray, t: np.ndarray, draw: Draw) -> dict:
+    height = np.abs(np.sin(np.pi * (draw(1.5, 2.5) * t + draw(0, 1))))
+    return dict(y=draw(14, 22) * (.5 - height),
+                x=_line(p, draw(-8, 8)))
+
+
+def _pose_slide(p: np.ndarray, t: np.ndarray, draw: Draw) -> dict:
+    side = -1 if draw(0, 1) < .5 else 1
+    return dict(x=side * _line(p, draw(28, 44)))
+
+
 _POSES = dict(up=_pose_up, down=_pose_down, grow=_pose_grow,
               shrink=_pose_shrink, rub=_pose_rub, chop=_pose_chop,
-              stir=_pose_stir, tilt=_pose_tilt)
+              stir=_pose_stir, tilt=_pose_tilt,
+              # of unknown actions
+              shake=_pose_shake, spin=_pose_spin, bounce=_pose_bounce,
+              slide=_pose_slide)
 
 
 def object_poses(label: int, camera: Camera, num_frames: int,
@@ -67,7 +91,7 @@ def object_poses(label: int, camera: Camera, num_frames: int,
     """Trajectory of the object.
 
     Args:
-        label (int): Class.
+        label (int): Index into :data:`ACTIONS`.
         camera (Camera): Frame rate and pace of the domain.
         num_frames (int): Length.
         rng (np.random.Generator): Random numbers.
@@ -79,7 +103,7 @@ def object_poses(label: int, camera: Camera, num_frames: int,
     seconds = np.arange(num_frames) / camera.frame_rate * camera.pace
     length = num_frames / camera.frame_rate
     progress = (seconds - length * (camera.pace - 1) / 2) / length
-    pose = _POSES[CLASSES[label].motion](progress, seconds,
+    pose = _POSES[ACTIONS[label].motion](progress, seconds,
                                          lambda lo, hi: rng.uniform(lo, hi))
     still = rng.uniform(.05, .25) if rng.random() < HARDLY_MOVES else 1.
     extent = camera.reach * still

@@ -10,6 +10,7 @@ from .recipe import (
     DOMAINS,
     GAP_SECONDS,
     SPLITS,
+    UNKNOWN,
 )
 
 
@@ -18,13 +19,18 @@ class ClipPlan:
     """One labelled clip of a recording; frames count from the start of it.
 
     Args:
-        label (int): Index into :data:`CLASSES`.
+        label (int): Index into :data:`ACTIONS`.
         start_frame (int): First frame.
         stop_frame (int): Frame after the last.
     """
     label: int
     start_frame: int
     stop_frame: int
+
+    @property
+    def verb_class(self) -> int:
+        """int: What stands in the files; unknown actions count from 0."""
+        return self.label % len(CLASSES)
 
     @property
     def num_frames(self) -> int:
@@ -85,7 +91,8 @@ def _generator(seed: int, domain: str, split: str,
 
 
 def plan_split(seed: int, domain: str, split: str, num_clips: int,
-               first_number: int) -> list[RecordingPlan]:
+               first_number: int,
+               unknown: bool = False) -> list[RecordingPlan]:
     """Lay out the recordings of one split of one domain.
 
     Args:
@@ -95,12 +102,15 @@ def plan_split(seed: int, domain: str, split: str, num_clips: int,
         num_clips (int): Number of clips, a multiple of eight; classes are
             balanced.
         first_number (int): Number in the first ``video_id``.
+        unknown (bool): Whether the actions are those of :data:`UNKNOWN`.
 
     Returns:
         list[RecordingPlan]: Recordings of eight clips each.
     """
     rng = _generator(seed, domain, split, 0)
-    labels = rng.permutation(np.arange(num_clips) % len(CLASSES))
+    first_label, kinds = (len(CLASSES), len(UNKNOWN)) if unknown else (
+        0, len(CLASSES))
+    labels = first_label + rng.permutation(np.arange(num_clips) % kinds)
     rate = DOMAINS[domain].camera.frame_rate
     plans = []
     for index in range(num_clips // CLIPS_PER_RECORDING):

@@ -89,6 +89,17 @@ CLASSES: tuple[ActionClass, ...] = (
     ActionClass('pour', 'milk', 'tilt', 'filling', 'corner'),
 )
 
+# Actions for out-of-distribution detection (``make_mini(unknown=True)``):
+# the same kitchens, but motions, sounds and shapes that no class has. Colour
+# and prop are any of the domain's eight.
+UNKNOWN: tuple[ActionClass, ...] = (
+    ActionClass('shake', 'jar', 'shake', 'rattle', 'hexagon'),
+    ActionClass('spin', 'whisk', 'spin', 'whirr', 'diamond'),
+    ActionClass('bounce', 'egg', 'bounce', 'boing', 'arrow'),
+    ActionClass('slide', 'timer', 'slide', 'beeps', 'hourglass'),
+)
+ACTIONS = CLASSES + UNKNOWN
+
 
 @dataclass(frozen=True)
 class Look:

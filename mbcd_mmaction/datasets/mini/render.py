@@ -1,5 +1,7 @@
 """Frames of the mini set: worktop, prop, clutter, object, hand, light."""
 import colorsys
+from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -7,7 +9,7 @@ import numpy as np
 from .motion import camera_path, object_poses
 from .plan import RecordingPlan
 from .recipe import (
-    CLASSES,
+    ACTIONS,
     COLOUR_MATCH,
     COVERED,
     DOMAINS,
@@ -44,7 +46,13 @@ _CORNER = np.array([(-.9, -1), (-.2, -1), (-.2, .3), (.9, .3), (.9, 1),
 _OUTLINES = dict(
     disc=_ring_of(32), ring=_ring_of(32), triangle=_ring_of(3),
     square=_ring_of(4), star=_ring_of(10, .42), cross=_CROSS, corner=_CORNER,
-    bar=np.array([(-1, -.34), (1, -.34), (1, .34), (-1, .34)]))
+    bar=np.array([(-1, -.34), (1, -.34), (1, .34), (-1, .34)]),
+    # of unknown actions
+    hexagon=_ring_of(6),
+    diamond=np.array([(0, -1), (.5, 0), (0, 1), (-.5, 0)]),
+    arrow=np.array([(0, -1), (.9, .1), (.35, .1), (.35, 1), (-.35, 1),
+                    (-.35, .1), (-.9, .1)]),
+    hourglass=np.array([(-.8, -1), (.8, -1), (-.8, 1), (.8, 1)]))
 
 
 def _fill(image: np.ndarray, points: np.ndarray, colour: float) -> None:
@@ -134,16 +142,26 @@ def _paste(scene: np.ndarray, sprite: np.ndarray, x: float, y: float,
     return scene * (1 - layer[..., 3:]) + layer[..., :3]
 
 
-def _drawn(rng: np.random.Generator, usual: int, match: float) -> int:
-    """The usual one of eight with the given probability, else any."""
-    other = int(rng.integers(0, 8))
-    return usual if rng.random() < match else other
+def _drawn(rng: np.random.Generator, usual: Any, match: float,
+           choices: Sequence) -> Any:
+    """The usual one with the given probability, else any of eight.
+
+    An unknown action has no usual colour or prop: None.
+    """
+    other = choices[int(rng.integers(0, 8))]
+    return usual if rng.random() < match and usual is not None else other
+
+
+def _habit(table: tuple[int, ...], label: int) -> int | None:
+    """What goes with a class in a domain."""
+    return table[label] if label < len(table) else None
 
 
 def _scene(look: Look, ground: np.ndarray, label: int,
            rng: np.random.Generator) -> np.ndarray:
     scene = ground.copy()
-    _add_prop(scene, PROPS[_drawn(rng, look.props[label], PROP_MATCH)], rng)
+    prop = _drawn(rng, _habit(look.props, label), PROP_MATCH, range(8))
+    _add_prop(scene, PROPS[prop], rng)
     for _ in range(look.clutter):
         thing = _sprite(SHAPES[rng.integers(0, 8)],
                         _rgb(rng.uniform(0, 360), rng.uniform(.1, .4), .8),
@@ -157,11 +175,11 @@ def _scene(look: Look, ground: np.ndarray, label: int,
 def _things(look: Look, label: int,
             rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Sprites of the object and of the hand."""
-    hue = 45. * _drawn(rng, look.colours[label], COLOUR_MATCH)
+    hue = 45. * _drawn(rng, _habit(look.colours, label), COLOUR_MATCH,
+                       range(8))
     colour = _rgb(hue + rng.normal(0, 6), rng.uniform(*look.saturation),
                   rng.uniform(.7, 1.))
-    usual = SHAPES.index(CLASSES[label].shape)
-    shape = SHAPES[_drawn(rng, usual, SHAPE_MATCH)]
+    shape = _drawn(rng, ACTIONS[label].shape, SHAPE_MATCH, SHAPES)
     hand = _rgb(rng.uniform(12, 26), rng.uniform(.35, .6),
                 rng.uniform(.5, .85))
     return _sprite(shape, colour, rng), _sprite('disc', hand, rng)

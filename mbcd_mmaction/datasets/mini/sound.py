@@ -4,6 +4,7 @@ from scipy import signal
 
 from .plan import RecordingPlan
 from .recipe import (
+    ACTIONS,
     CLASSES,
     DOMAINS,
     OFF_MIC,
@@ -145,8 +146,41 @@ def _taps(length: float, pitch: float, rng: _Rng) -> np.ndarray:
     return _train(length, rng.uniform(2.5, 5.), piece, rng)
 
 
+def _rattle(length: float, pitch: float, rng: _Rng) -> np.ndarray:
+    def piece() -> np.ndarray:
+        return _band_noise(400, 2500, 7000, rng) * np.exp(
+            -np.arange(400) / 80)
+
+    return _train(length, rng.uniform(14, 22), piece, rng)
+
+
+def _whirr(length: float, pitch: float, rng: _Rng) -> np.ndarray:
+    time, hertz = _time(length), rng.uniform(90, 160) * pitch
+    return sum(np.sin(2 * np.pi * (k * hertz * time + rng.random())) / k**.5
+               for k in range(1, 16))
+
+
+def _boing(length: float, pitch: float, rng: _Rng) -> np.ndarray:
+    top, time = rng.uniform(500, 900) * pitch, _time(.22)
+
+    def piece() -> np.ndarray:
+        hertz = top * .3**(time / time[-1])
+        return np.sin(2 * np.pi * np.cumsum(hertz) / SAMPLE_RATE) * np.exp(
+            -time / .1)
+
+    return _train(length, rng.uniform(2.5, 4), piece, rng)
+
+
+def _beeps(length: float, pitch: float, rng: _Rng) -> np.ndarray:
+    tone, time = rng.uniform(1800, 2600) * pitch, _time(.09)
+    return _train(length, rng.uniform(4, 6),
+                  lambda: np.sin(2 * np.pi * tone * time), rng)
+
+
 _EVENTS = dict(swish=_swish, thud=_thud, creak=_creak, knock=_knock,
-               water=_water, chops=_chops, taps=_taps, filling=_filling)
+               water=_water, chops=_chops, taps=_taps, filling=_filling,
+               # of unknown actions
+               rattle=_rattle, whirr=_whirr, boing=_boing, beeps=_beeps)
 
 
 def _coloured(num: int, slope: float, rng: _Rng) -> np.ndarray:
@@ -178,7 +212,7 @@ def _in_room(sound: np.ndarray, mic: Microphone, rng: _Rng) -> np.ndarray:
 def _event(label: int, length: float, level: float, mic: Microphone,
            rng: _Rng) -> np.ndarray:
     """The sound of an action at a level in decibels."""
-    track = _EVENTS[CLASSES[label].sound](length, mic.pitch, rng)
+    track = _EVENTS[ACTIONS[label].sound](length, mic.pitch, rng)
     return 10**(level / 20) * track / np.sqrt((track**2).mean() + 1e-9)
 
 

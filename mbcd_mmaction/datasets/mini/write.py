@@ -15,6 +15,7 @@ from ..extraction.encode import write_sound, write_video
 from .motion import optical_flow
 from .plan import ClipPlan, RecordingPlan, plan_split
 from .recipe import (
+    ACTIONS,
     CLASSES,
     DOMAINS,
     RECIPE_VERSION,
@@ -43,9 +44,9 @@ def _timestamp(frame: int, frame_rate: int) -> str:
 def _clip_names(plan: RecordingPlan, clip: ClipPlan) -> tuple[str, str, str]:
     """File names of a clip: video, flow u, flow v."""
     stem = f'{plan.domain}_{plan.video_id}'
-    video = f'{stem}_{clip.start_frame}_{clip.stop_frame}_{clip.label}.mp4'
-    stop = clip.flow_start + clip.num_flows
-    flow = f'{stem}_{clip.flow_start}_{stop}_{clip.label}'
+    verb, stop = clip.verb_class, clip.flow_start + clip.num_flows
+    video = f'{stem}_{clip.start_frame}_{clip.stop_frame}_{verb}.mp4'
+    flow = f'{stem}_{clip.flow_start}_{stop}_{verb}'
     return video, f'{flow}_u.mp4', f'{flow}_v.mp4'
 
 
@@ -75,26 +76,26 @@ def _write_annotations(path: Path, plans: list[RecordingPlan],
         writer.writerow(COLUMNS)
         for plan in plans:
             for clip in plan.clips:
-                action, rate = CLASSES[clip.label], plan.frame_rate
+                action, rate = ACTIONS[clip.label], plan.frame_rate
                 writer.writerow(
                     (first_uid, DOMAINS[plan.domain].participant,
                      plan.video_id, f'{action.verb} {action.noun}',
                      _timestamp(clip.start_frame, rate),
                      _timestamp(clip.stop_frame, rate), clip.start_frame,
-                     clip.stop_frame, action.verb, clip.label))
+                     clip.stop_frame, action.verb, clip.verb_class))
                 first_uid += 1
     return first_uid
 
 
-def _make_plans(seed: int,
-                num_clips: dict[str, int]) -> dict[str, list[RecordingPlan]]:
+def _make_plans(seed: int, num_clips: dict[str, int],
+                unknown: bool) -> dict[str, list[RecordingPlan]]:
     plans = {}
     for domain in DOMAINS:
         number = 1
         for split in SPLITS:
             name = f'{domain}_{split}'
             plans[name] = plan_split(seed, domain, split, num_clips[split],
-                                     number)
+                                     number, unknown)
             number += len(plans[name])
     return plans
 
@@ -158,13 +159,14 @@ def make_mini(root: str | Path,
               train_clips: int = 176,
               test_clips: int = 80,
               workers: int | None = None,
-              progress: bool = True) -> Path:
+              progress: bool = True,
+              unknown: bool = False) -> Path:
     """Make the mini set, unless the folder holds it already.
 
-    The result depends on ``seed`` and the numbers of clips alone. It appears
-    at once when all is written; a set left unfinished, of another recipe or
-    with files missing is made anew. Other files in the folder stay. Not to
-    be called for one folder from two processes at a time.
+    The result depends on ``seed``, the numbers of clips and ``unknown``. It
+    appears at once when all is written; a set left unfinished, of another
+    recipe or with files missing is made anew. Other files in the folder
+    stay. Not to be called for one folder from two processes at a time.
 
     Args:
         root (str | Path): Data root to fill.
@@ -174,6 +176,9 @@ def make_mini(root: str | Path,
         workers (int, optional): Number of processes. Default: the cores this
             process may use, at most 8.
         progress (bool): Whether to show a progress bar.
+        unknown (bool): Make a set of actions that the mini set does not
+            have, for out-of-distribution detection; their ``verb_class`` is
+            0 to 3 and means no class. Defaults to False.
 
     Returns:
         Path: ``root``.
@@ -185,7 +190,8 @@ def make_mini(root: str | Path,
     root = Path(root)
     _check(root, train_clips, test_clips)
     wanted = dict(made_by='mbcd_mmaction', recipe_version=RECIPE_VERSION,
-                  seed=seed, train_clips=train_clips, test_clips=test_clips)
+                  seed=seed, train_clips=train_clips, test_clips=test_clips,
+                  **(dict(unknown=True) if unknown else {}))
     splits = root / SPLITS_DIR
     if _read_stamp(root) == dict(wanted, complete=True, **_measure(splits)):
         return root
@@ -193,7 +199,8 @@ def make_mini(root: str | Path,
     _write_stamp(root, dict(wanted, complete=False))
     partial = root / _PARTIAL_DIR
     shutil.rmtree(partial, ignore_errors=True)
-    plans = _make_plans(seed, dict(train=train_clips, test=test_clips))
+    plans = _make_plans(seed, dict(train=train_clips, test=test_clips),
+                        unknown)
     _write_all(partial, plans, workers or _num_cores(), progress)
     shutil.rmtree(splits, ignore_errors=True)
     os.replace(partial, splits)
