@@ -29,7 +29,8 @@ from .trained import load_trained, read_config
 
 __all__ = [
     'SPLITS', 'Figure', 'Run', 'UniqueRuns', 'add_figure_arguments',
-    'open_run', 'parse_run', 'portable', 'settings_of', 'write_figure'
+    'open_run', 'parse_run', 'portable', 'portable_options', 'settings_of',
+    'write_figure'
 ]
 
 # for captions
@@ -68,14 +69,15 @@ class Figure:
     Attributes:
         name (str): Stem of the files, e.g. 'noise'.
         caption (str): What is seen, in a sentence or two.
-        runs (list): What it is of.
+        runs (list): What it is of: each a :class:`Run`, or another thing
+            with a ``name`` and ``describe()``.
         settings (dict): What it was measured with, e.g. the seed.
         numbers (dict): By the name of a run; whatever JSON can hold.
         rows (list): The table, one dict of cells a row, equal keys.
     """
     name: str
     caption: str
-    runs: Sequence[Run]
+    runs: Sequence[Any]
     settings: Mapping[str, Any]
     numbers: Mapping[str, Any]
     rows: Sequence[Mapping[str, Any]] = field(default_factory=list)
@@ -169,10 +171,7 @@ def settings_of(args: argparse.Namespace, **more: Any) -> dict[str, Any]:
     found = {name: getattr(args, name) for name in names
              if hasattr(args, name)}
     if hasattr(args, 'cfg_options'):
-        found['cfg_options'] = {
-            name: portable(value) if isinstance(value, str) else value
-            for name, value in (args.cfg_options or {}).items()
-        }
+        found['cfg_options'] = portable_options(args.cfg_options)
     return {**found, **more}
 
 
@@ -217,6 +216,12 @@ def write_figure(figure: Figure, out: str | Path) -> dict[str, Any]:
     picture.plot(written['numbers'], path.with_suffix('.png'))
     print(f'picture: {path.with_suffix(".png")}')
     return written
+
+
+def portable_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Options of a config without folders of this machine."""
+    return {name: portable(value) if isinstance(value, str) else value
+            for name, value in (options or {}).items()}
 
 
 def portable(path: str) -> str:
