@@ -9,9 +9,11 @@ import sys
 import time
 from pathlib import Path
 
-from mbcd_mmaction.analysis.curves import plot_accuracy, plot_balance
+from mbcd_mmaction.analysis.curves import accuracy_curves
+from mbcd_mmaction.analysis.dominance import dominance_numbers
+from mbcd_mmaction.analysis.pictures import curves, dominance
 from mbcd_mmaction.analysis.scalars import read_scalars
-from mbcd_mmaction.analysis.tables import demo_table
+from mbcd_mmaction.analysis.tables import demo_table, outputs_of
 from mbcd_mmaction.apis.experiment import Experiment, run_experiment
 from mbcd_mmaction.datasets.mini import make_mini
 
@@ -27,6 +29,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', default=ROOT / 'work_dirs/demo', type=Path,
                         help='folder of logs, checkpoints and pictures')
     return parser.parse_args()
+
+
+def target_of(result: dict) -> dict[int, dict[str, float]]:
+    """The selected epoch to its top-1 on the target by output."""
+    metrics = result['target_metrics']
+    return {result['epoch']: {output: metrics[key] for output, key
+                              in outputs_of(metrics).items()}}
 
 
 def main() -> int:
@@ -45,8 +54,12 @@ def main() -> int:
         scalars[title] = read_scalars(args.out / experiment.name)
     accuracy = args.out / 'accuracy.png'
     balance = args.out / 'balance.png'
-    plot_accuracy(scalars, accuracy, results)
-    plot_balance(scalars, balance)
+    curves.plot(
+        dict(runs={title: accuracy_curves(scalars[title], target_of(result))
+                   for title, result in results.items()}), accuracy)
+    dominance.plot(
+        dict(runs={title: dominance_numbers(log)
+                   for title, log in scalars.items()}), balance)
     print(f'\nTop-1 (%), sources validated and {args.target} unseen, one '
           f'seed:\n\n{demo_table(results)}\n')
     print(f'Pictures: {accuracy} and {balance}')

@@ -1,99 +1,70 @@
-"""Pictures of a training: accuracy over epochs, balance over steps."""
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+"""Accuracy over the epochs of a training, on sources and target (Fig. 5)."""
+from collections.abc import Mapping
+from typing import Any
 
-import numpy as np
+from .scalars import Scalars, best_epoch
+from .tables import outputs_of
 
-from .pictures.style import FUSED_COLOUR, colours_of, panels, save
-from .scalars import Scalars
-
-__all__ = ['plot_accuracy', 'plot_balance']
+__all__ = ['accuracy_curves', 'curve_rows']
 
 
-def plot_accuracy(runs: Mapping[str, Scalars],
-                  path: str | Path,
-                  targets: Mapping[str, Mapping] | None = None) -> None:
-    """Source-validation top-1 over epochs, fused and per modality.
+def accuracy_curves(
+        scalars: Scalars,
+        targets: Mapping[int, Mapping[str, float]] | None = None
+) -> dict[str, Any]:
+    """What a training logged of its sources, and what is known of the target.
 
-    Args:
-        runs (Mapping[str, Scalars]): Title of a panel to its training.
-        path (str | Path): The picture, e.g. ``accuracy.png``.
-        targets (Mapping[str, Mapping], optional): Title to ``epoch`` and
-            ``target_metrics`` of the selected checkpoint, drawn as stars.
-    """
-    figure, axes = panels(len(runs), rows=1)
-    for axis, (title, scalars) in zip(axes[0], runs.items(), strict=True):
-        epochs = [row['step'] for row in scalars.val]
-        lines = {'fused': ('acc/top1', FUSED_COLOUR, 2.5)}
-        for modality, colour in _modalities(scalars):
-            lines[modality] = (f'acc/{modality}/top1', colour, 1.3)
-        for label, (key, colour, width) in lines.items():
-            values = [100 * row[key] for row in scalars.val]
-            axis.plot(epochs, values, color=colour, lw=width, label=label)
-            target = (targets or {}).get(title)
-            if target is not None and key in target['target_metrics']:
-                axis.plot(target['epoch'],
-                          100 * target['target_metrics'][key], '*',
-                          color=colour, ms=11, mec='white')
-        axis.set(title=title, xlabel='epoch', ylim=(0, 100))
-        axis.grid(alpha=.3)
-    axes[0][0].set_ylabel('top-1 (%)\nlines: source validation\n'
-                          'stars: unseen target')
-    axes[0][0].legend(loc='lower right', fontsize=8)
-    save(figure, path)
-
-
-def plot_balance(runs: Mapping[str, Scalars], path: str | Path) -> None:
-    """Dominance ratio (Eq. 3) and drop probability (Eq. 4) over steps.
-
-    Thin lines are single batches, thick ones the mean of five logged steps.
+    The target side is for the eye alone: the checkpoint is selected by the
+    sources, here as everywhere.
 
     Args:
-        runs (Mapping[str, Scalars]): Title of a column to its training.
-        path (str | Path): The picture, e.g. ``balance.png``.
+        scalars (Scalars): Of the training.
+        targets (Mapping, optional): Epoch to top-1 on the target in [0, 1]
+            by output, of those epochs whose checkpoint was tested.
+
+    Returns:
+        dict: ``source`` and ``target``, each with ``epochs`` and ``top1``,
+        output ('fused' or a modality) to a list of the same length;
+        ``selected``, the epoch that the sources select.
+
+    Raises:
+        ValueError: Nothing was validated.
     """
-    figure, axes = panels(len(runs), rows=2)
-    for column, (title, scalars) in enumerate(runs.items()):
-        steps = [row['step'] for row in scalars.train]
-        ratio, prob = axes[0][column], axes[1][column]
-        for modality, colour in _modalities(scalars):
-            for axis, name in ((ratio, 'dominance_ratio'),
-                               (prob, 'drop_prob')):
-                key = f'{name}_{modality}'
-                if key in scalars.train[0]:
-                    values = [row[key] for row in scalars.train]
-                    axis.plot(steps, values, color=colour, lw=.8, alpha=.4)
-                    axis.plot(steps, _running_mean(values), color=colour,
-                              lw=2, label=modality)
-        if not prob.lines:
-            prob.text(.5, .5, 'no modality dropout', ha='center',
-                      transform=prob.transAxes)
-        ratio.axhline(1, color='#888888', lw=.8, ls='--')
-        ratio.set(title=title)
-        prob.set(xlabel='step', ylim=(-.02, 1), xlim=ratio.get_xlim())
-        for axis in (ratio, prob):
-            axis.grid(alpha=.3)
-    axes[0][0].set_ylabel('dominance ratio')
-    axes[1][0].set_ylabel('drop probability')
-    for row in axes:
-        low = min(axis.get_ylim()[0] for axis in row)
-        high = max(axis.get_ylim()[1] for axis in row)
-        for axis in row:
-            axis.set_ylim(low, high)
-    axes[0][0].legend(fontsize=8)
-    save(figure, path)
+    selected, best = best_epoch(scalars)
+    outputs = outputs_of(best)
+    epochs = sorted(targets or {})
+    return dict(
+        source=dict(
+            epochs=[row['step'] for row in scalars.val],
+            top1={output: [row[key] for row in scalars.val]
+                  for output, key in outputs.items()}),
+        target=dict(
+            epochs=epochs,
+            top1={output: [targets[epoch][output] for epoch in epochs]
+                  for output in outputs
+                  if epochs and output in targets[epochs[0]]}),
+        selected=selected)
 
 
-def _modalities(scalars: Scalars) -> Sequence[tuple[str, str]]:
-    """Each modality that was logged, with its colour."""
-    lead = 'dominance_ratio_'
-    names = [k[len(lead):] for k in scalars.train[0] if k.startswith(lead)]
-    return list(colours_of(names).items())
+def curve_rows(runs: Mapping[str, Mapping]) -> list[dict[str, Any]]:
+    """A row for each run, part and epoch.
 
+    Args:
+        runs (Mapping): Run to what :func:`accuracy_curves` returned.
 
-def _running_mean(values: Sequence[float], reach: int = 2) -> list[float]:
-    """The mean of each value and its neighbours, fewer at the ends."""
+    Returns:
+        list[dict]: ``run``, ``part`` ('source' or 'target'), ``epoch``,
+        ``selected`` (bool) and top-1 in [0, 1] of each output of any run,
+        None where a run is without.
+    """
+    outputs = dict.fromkeys(output for found in runs.values()
+                            for output in found['source']['top1'])
     return [
-        float(np.mean(values[max(0, i - reach):i + reach + 1]))
-        for i in range(len(values))
+        dict(run=run, part=part, epoch=epoch,
+             selected=epoch == found['selected'],
+             **{output: found[part]['top1'][output][i]
+                if output in found[part]['top1'] else None
+                for output in outputs})
+        for run, found in runs.items() for part in ('source', 'target')
+        for i, epoch in enumerate(found[part]['epochs'])
     ]

@@ -3,11 +3,6 @@ import json
 
 import pytest
 
-from mbcd_mmaction.analysis.curves import (
-    _running_mean,
-    plot_accuracy,
-    plot_balance,
-)
 from mbcd_mmaction.analysis.scalars import best_epoch, read_scalars
 from mbcd_mmaction.analysis.tables import (
     demo_table,
@@ -95,22 +90,3 @@ def test_demo_table():
     assert cells[0] == ['method', 'epoch', 'source fused', 'source video',
                         'target fused', 'target video']
     assert cells[2] == ['ERM', '3', '50.0', '25.0', '20.0', '25.0']
-
-
-def test_pictures(tmp_path):
-    from matplotlib.image import imread
-    write_log(tmp_path, '20260101_000000', [1, 2], [(1, .25), (2, .5)])
-    runs = dict(ERM=read_scalars(tmp_path), MBCD=read_scalars(tmp_path))
-    plot_accuracy(runs, tmp_path / 'a.png', dict(ERM=results()[0]))
-    plot_balance(runs, tmp_path / 'b.png')
-    for name in ('a.png', 'b.png'):
-        picture = imread(tmp_path / name)[..., :3]
-        assert picture.shape[1] > picture.shape[0] > 200
-        assert picture.std() > 0.02  # something is drawn
-
-
-def test_running_mean():
-    values = [0, 5, 10, 15, 20, 25]
-    assert _running_mean(values) == [5, 7.5, 10, 15, 17.5, 20]
-    # a log shorter than the window, too
-    assert _running_mean([1.0, 2.0]) == [1.5, 1.5]
