@@ -1,51 +1,41 @@
 """What docs/figures.md shows works as it stands."""
 import re
-import runpy
 import shlex
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from figure_pages import commands_of, parse
 from shipped import ROOT
 
 from mbcd_mmaction.analysis.flatness import SMALLEST, cross_entropy
 
 TEXT = (ROOT / 'docs/figures.md').read_text()
-COMMANDS = [line for block in re.findall(r'```bash\n(.*?)```', TEXT, re.S)
-            for line in block.splitlines()]
+COMMANDS = commands_of(TEXT)
 TRAININGS = [c for c in COMMANDS if ' tools/train.py ' in c]
 FIGURES = [c for c in COMMANDS if ' tools/analysis/' in c]
-
-
-def parse(command, monkeypatch, folder):
-    """The tool's own parsed flags, in a folder with the trained models."""
-    python, tool, *words = shlex.split(command)
-    assert python == 'python'
-    for word in words:
-        found = re.search(r'=(configs/\S+?):(work_dirs/[^:]+)', word)
-        if found:
-            assert (ROOT / found[1]).is_file()
-            path = folder / found[2].replace('*', 'acc_top1_epoch_3')
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, 'argv', [tool, *words])
-    return runpy.run_path(str(ROOT / tool))['parse_args']()
+OTHER_PAGE = commands_of((ROOT / 'docs/robustness.md').read_text())
 
 
 def test_there_are_commands():
-    assert len(TRAININGS) == 2
+    assert len(TRAININGS) == 4
     assert len(TRAININGS) + len(FIGURES) == len(COMMANDS)
-    tools = {Path(shlex.split(c)[1]).name for c in FIGURES}
-    assert tools == {p.name for p in (ROOT / 'tools/analysis').glob('*.py')}
+    tools = {Path(shlex.split(c)[1]) for c in [*FIGURES, *OTHER_PAGE]}
+    assert {path.name for path in tools
+            if path.parent == Path('tools/analysis')} == {
+                path.name for path in (ROOT / 'tools/analysis').glob('*.py')}
 
 
 @pytest.mark.parametrize('command', TRAININGS)
 def test_trainings(command, monkeypatch, tmp_path):
     args = parse(command, monkeypatch, tmp_path)
     assert (ROOT / args.config).is_file()
-    assert f'{args.config}:{args.work_dir}/best_*.pth' in TEXT
+    kept = (args.cfg_options or {}).get(
+        'default_hooks.checkpoint.max_keep_ckpts')
+    assert kept in (None, -1)
+    end = '/best_*.pth' if kept is None else ''
+    assert re.search(re.escape(f'{args.config}:{args.work_dir}{end}')
+                     + r'["\s]', TEXT)
 
 
 @pytest.mark.parametrize('command', FIGURES,
@@ -53,9 +43,14 @@ def test_trainings(command, monkeypatch, tmp_path):
 def test_figures(command, monkeypatch, tmp_path):
     args = parse(command, monkeypatch, tmp_path)
     assert len(args.runs) >= 2
-    trained = dict((c.split()[2], c.split()[4]) for c in TRAININGS)
+    trained = {(c.split()[2], c.split()[4]) for c in TRAININGS}
     for run in args.runs:
-        assert Path(run.checkpoint).parent == Path(trained[run.config])
+        if not run.config:  # of its log alone
+            assert run.work_dir in {work_dir for _, work_dir in trained}
+            continue
+        folder = getattr(run, 'work_dir', None) or (
+            Path(run.checkpoint).parent.as_posix())
+        assert (run.config, folder) in trained
     assert str(args.out) in TEXT
 
 
