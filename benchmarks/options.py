@@ -18,11 +18,10 @@ from statistics import fmean, median
 
 from mbcd_mmaction.analysis.scalars import read_scalars
 from mbcd_mmaction.analysis.tables import markdown
-from mbcd_mmaction.apis.experiment import (
-    Experiment,
-    run_all,
-    run_experiment,
-)
+from mbcd_mmaction.apis.campaign import run_all
+from mbcd_mmaction.apis.experiment import Experiment
+from mbcd_mmaction.apis.processes import Tools
+from mbcd_mmaction.apis.running import run_experiment
 from mbcd_mmaction.datasets.mini import make_mini
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -68,13 +67,14 @@ def main() -> int:
     args = parse_args()
     args.work_dir = args.work_dir.resolve()
     make_mini(ROOT / 'data/mini')
+    tools = Tools(ROOT)
 
     def run(experiment: Experiment) -> dict:
         return run_experiment(experiment, ROOT, args.work_dir,
-                              env={'OMP_NUM_THREADS': '1'})
+                              env={'OMP_NUM_THREADS': '1'}, tools=tools)
 
     first = [Experiment('erm', 'mini', target, 0) for target in args.targets]
-    _, failed = run_all(first, run, args.jobs)
+    _, failed = run_all(first, run, args.jobs, tools.stop)
     if failed:
         print(f'no pretrained weights: {failed}', file=sys.stderr)
         return 1
@@ -95,7 +95,7 @@ def main() -> int:
         for seed in args.seeds for target in args.targets
         for name in args.variants
     ]
-    done, failed = run_all(experiments, run, args.jobs)
+    done, failed = run_all(experiments, run, args.jobs, tools.stop)
     for result in done:
         result['step_seconds'] = step_seconds(args.work_dir, result)
         del result['options']  # they name folders of this machine

@@ -23,6 +23,8 @@ class Scalars:
 def read_scalars(work_dir: str | Path) -> Scalars:
     """Read all runs of a work directory, resumed ones after their start.
 
+    Where a run was killed as it wrote, its torn last line is left out.
+
     Args:
         work_dir (str | Path): ``--work-dir`` of a training.
 
@@ -36,7 +38,8 @@ def read_scalars(work_dir: str | Path) -> Scalars:
             'scalars.json, as tools/train.py writes it')
     train, val = {}, {}
     for file in files:
-        for line in file.read_text().splitlines():
+        *lines, tail = file.read_text().split('\n')
+        for line in [*lines, tail] if _is_whole(tail) else lines:
             row = json.loads(line)
             if 'loss' in row:
                 train[row['step']] = row
@@ -56,3 +59,12 @@ def best_epoch(scalars: Scalars) -> tuple[int, dict]:
         raise ValueError('no validation was logged: nothing to select by')
     best = max(scalars.val, key=lambda row: row['acc/top1'])
     return best['step'], best
+
+
+def _is_whole(line: str) -> bool:
+    """Whether the last line was written to its end, if not with a break."""
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True

@@ -1,38 +1,29 @@
-"""One experiment by the tools: train, select on the sources, test once."""
+"""One experiment: its name, its config, its commands, its fingerprint."""
+import argparse
 import hashlib
 import json
-import os
-import re
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 
-from ..analysis.scalars import best_epoch, read_scalars
-from ..version import __version__
-
-__all__ = ['Experiment', 'run_all', 'run_experiment']
-
-RESULT = 'result.json'
+__all__ = ['Experiment', 'fingerprint', 'identify', 'resolved_config']
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is trained and tested.
+    """What is trained on some domains and tested on one.
 
     Attributes:
         method (str): A folder of configs, e.g. 'mbcd'.
-        dataset (str): 'mini' or 'epic'.
-        target (str): The unseen domain, e.g. 'D1'.
+        dataset (str): What its configs' names begin with: 'mini', 'epic' ...
+        target (str): The domain of the test, e.g. 'D1'.
         seed (int): Of weights, data order and all draws.
         options (tuple[str]): ``--cfg-options`` of training and testing.
-        variant (str): A name for the options, '' without any.
+        variant (str): A name for the options, '' for the method itself.
+        modalities (tuple[str]): () for all of the config.
+        sources (tuple[str]): The domains of training and selection; () for
+            all of the set but the target.
     """
     method: str
     dataset: str
@@ -40,174 +31,123 @@ class Experiment:
     seed: int
     options: tuple[str, ...] = ()
     variant: str = ''
+    modalities: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """Unique among experiments: also the folder of its files."""
-        parts = [self.method, self.variant, self.dataset,
-                 self.target.lower(), f'seed{self.seed}']
+        target = self.target.lower()
+        if self.sources:
+            target = f'{"-".join(self.sources).lower()}_to_{target}'
+        parts = [self.method, self.variant, self.dataset, target,
+                 '-'.join(self.modalities), f'seed{self.seed}']
         return '_'.join(part for part in parts if part)
 
     @property
     def config(self) -> str:
         """The config's path from the root of configs and tools."""
-        return (f'configs/{self.method}/{self.dataset}_'
-                f'{self.target.lower()}.py')
+        target = self.target.lower()
+        if self._single_source:
+            target = f'{self.sources[0].lower()}_to_{target}'
+        return f'configs/{self.method}/{self.dataset}_{target}.py'
 
-    def train_command(self, work_dir: Path) -> list[str]:
-        """The training command, to run in the root."""
-        command = ['tools/train.py', self.config, '--work-dir',
-                   str(work_dir), '--seed', str(self.seed)]
-        return command + self._options()
+    @property
+    def cfg_options(self) -> list[str]:
+        """All ``--cfg-options``: the given ones, modalities and domains."""
+        options = list(self.options)
+        if self.modalities:
+            options.append(f'model.modalities={_listed(self.modalities)}')
+        if self.sources and not self._single_source:
+            options += [f'{key}={_listed(self.sources)}' for key in (
+                'source_domains', 'train_dataloader.dataset.domains',
+                'val_dataloader.dataset.domains')]
+        return options
 
-    def test_command(self, work_dir: Path, checkpoint: Path) -> list[str]:
+    def train_command(self, work_dir: str | Path, gpus: int = 1,
+                      extra: tuple[str, ...] = (),
+                      resume: str | Path | None = None) -> list[str]:
+        """The training command, to run in the root.
+
+        Args:
+            work_dir (str | Path): Gets logs and checkpoints.
+            gpus (int): Above 1, as many processes.
+            extra (tuple[str]): Options of this run that are not the
+                experiment's.
+            resume (str | Path, optional): Checkpoint to go on from.
+        """
+        command = (['tools/dist_train.sh', self.config, str(gpus)]
+                   if gpus > 1 else ['tools/train.py', self.config])
+        command += ['--work-dir', str(work_dir), '--seed', str(self.seed)]
+        if resume is not None:
+            command += ['--resume', str(resume)]
+        return command + _flag([*self.cfg_options, *extra])
+
+    def test_command(self, work_dir: str | Path, checkpoint: str | Path,
+                     gpus: int = 1) -> list[str]:
         """The test command, to run in the root."""
-        command = ['tools/test.py', self.config, str(checkpoint),
-                   '--work-dir', str(work_dir / 'test')]
-        return command + self._options()
+        command = (
+            ['tools/dist_test.sh', self.config, str(checkpoint), str(gpus)]
+            if gpus > 1 else ['tools/test.py', self.config, str(checkpoint)])
+        command += ['--work-dir', str(Path(work_dir) / 'test')]
+        return command + _flag(self.cfg_options)
 
-    def _options(self) -> list[str]:
-        return ['--cfg-options', *self.options] if self.options else []
-
-
-def fingerprint(experiment: Experiment, root: Path) -> str:
-    """What a result belongs to: resolved config, options and version."""
-    config = Config.fromfile(root / experiment.config)
-    config.merge_from_dict(dict(
-        option.split('=', 1) for option in experiment.options))
-    text = f'{__version__}\n{experiment.name}\n{config.pretty_text}'
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    @property
+    def _single_source(self) -> bool:
+        return len(self.sources) == 1 and self.sources[0] != self.target
 
 
-def run_experiment(experiment: Experiment,
-                   root: Path,
-                   out: Path,
-                   show: Callable[[str], None] | None = None,
-                   env: dict[str, str] | None = None) -> dict:
-    """Train, take the in-domain best checkpoint, test it on the target.
+def resolved_config(experiment: Experiment, root: Path) -> Config:
+    """The config as the commands run it, with all options merged."""
+    config = Config.fromfile(Path(root) / experiment.config)
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    # The tools' own way, so that types are theirs too.
+    options = parser.parse_args(_flag(experiment.cfg_options)).cfg_options
+    config.merge_from_dict(options or {})
+    return config
 
-    A finished experiment of the same config and version is read back, not
-    run again; one that was cut off starts anew.
+
+def fingerprint(config: Config, seed: int) -> str:
+    """16 hex digits of a resolved config and a seed.
+
+    Neither comments nor the order of keys, nor the package's version, nor
+    the way the values came into the config make a difference.
+    """
+    values = json.dumps(config.to_dict(), sort_keys=True, default=repr)
+    return hashlib.sha256(f'{seed}\n{values}'.encode()).hexdigest()[:16]
+
+
+def identify(experiment: Experiment, root: Path) -> dict:
+    """The fields of a record that say what was run.
 
     Args:
-        experiment (Experiment): What to run.
-        root (Path): Folder with ``configs`` and ``tools``, in which the
-            commands run.
-        out (Path): Folder that gets one folder for the experiment.
-        show (Callable, optional): Gets each line of progress.
-        env (dict, optional): Added to the environment of the commands.
+        experiment (Experiment): What is run.
+        root (Path): Folder with ``configs``.
 
     Returns:
-        dict: The experiment's fields, ``fingerprint``, ``source_metrics``
-        (validation of the selected epoch), ``target_metrics`` (test),
-        ``epoch`` and ``seconds`` of training.
-
-    Raises:
-        RuntimeError: If a command fails; its last lines are quoted and the
-            full log is named.
+        dict: ``dataset``, ``method``, ``variant``, ``modalities``,
+        ``sources``, ``target``, ``seed`` (the identity), ``config``,
+        ``options`` and ``fingerprint``.
     """
-    work_dir = Path(out).resolve() / experiment.name
-    result_file = work_dir / RESULT
-    mark = fingerprint(experiment, root)
-    if result_file.is_file():
-        result = json.loads(result_file.read_text())
-        if result['fingerprint'] == mark:
-            if show is not None:
-                show(f'read back from {result_file}: remove it to run again')
-            return result
-    work_dir.mkdir(parents=True, exist_ok=True)
-    _clear(work_dir)
-    start = time.monotonic()
-    _call(experiment.train_command(work_dir), root, work_dir / 'train.log',
-          show, env)
-    train_seconds = time.monotonic() - start
-    epoch, source = best_epoch(read_scalars(work_dir))
-    checkpoint, = work_dir.glob('best_acc_top1_epoch_*.pth')
-    if int(re.findall(r'(\d+)\.pth$', checkpoint.name)[0]) != epoch:
-        raise RuntimeError(f'{checkpoint} is not of the best epoch {epoch}')
-    _call(experiment.test_command(work_dir, checkpoint), root,
-          work_dir / 'test.log', show, env)
-    metrics, = (work_dir / 'test').glob('*/*.json')
-    result = dict(
-        asdict(experiment),
-        fingerprint=mark,
-        epoch=epoch,
-        source_metrics=source,
-        target_metrics=json.loads(metrics.read_text()),
-        seconds=round(train_seconds, 1))
-    result_file.write_text(json.dumps(result, indent=1) + '\n')
-    return result
+    config = resolved_config(experiment, root)
+    return dict(
+        dataset=experiment.dataset,
+        method=experiment.method,
+        variant=experiment.variant,
+        modalities=list(config.model.modalities),
+        sources=list(config.source_domains),
+        target=experiment.target,
+        seed=experiment.seed,
+        config=experiment.config,
+        options=experiment.cfg_options,
+        fingerprint=fingerprint(config, experiment.seed))
 
 
-def run_all(experiments: Sequence[Experiment],
-            run: Callable[[Experiment], dict],
-            jobs: int = 1) -> tuple[list[dict], list[str]]:
-    """Run experiments side by side; those that fail do not stop the rest.
-
-    One line is printed for each as it ends.
-
-    Args:
-        experiments (Sequence[Experiment]): What to run.
-        run (Callable): Runs one, as :func:`run_experiment` does.
-        jobs (int): How many at once. Defaults to 1.
-
-    Returns:
-        tuple: The results in the order of ``experiments``, and the names of
-        those that failed.
-    """
-    lock, done, failed = threading.Lock(), {}, []
-
-    def one(experiment: Experiment) -> None:
-        try:
-            result = run(experiment)
-        except RuntimeError as error:
-            with lock:
-                failed.append(experiment.name)
-                print(f'FAILED {experiment.name}: {error}', flush=True)
-            return
-        with lock:
-            done[experiment] = result
-            print(
-                f'[{len(done)}/{len(experiments)}] {experiment.name}: source '
-                f'{100 * result["source_metrics"]["acc/top1"]:.1f}, target '
-                f'{100 * result["target_metrics"]["acc/top1"]:.1f} '
-                f'({result["seconds"]:.0f} s)', flush=True)
-
-    with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(one, experiments))
-    return [done[e] for e in experiments if e in done], failed
+def _listed(names: tuple[str, ...]) -> str:
+    """A list as ``--cfg-options`` reads it."""
+    return f'[{",".join(names)}]'
 
 
-def _clear(work_dir: Path) -> None:
-    """Remove what a cut-off run left: its logs would be read as ours."""
-    for path in sorted(work_dir.rglob('*'), reverse=True):
-        if path.is_dir() and not path.is_symlink():
-            path.rmdir()
-        else:
-            path.unlink()
-
-
-def _call(command: Sequence[str], root: Path, log: Path,
-          show: Callable[[str], None] | None,
-          env: dict[str, str] | None) -> None:
-    """Run a tool, keep its output, pass its progress lines on."""
-    if show is not None:
-        show('$ python ' + ' '.join(command))
-    with open(log, 'w') as file, subprocess.Popen(
-        [sys.executable, '-u', *command],
-            cwd=root,
-            env={**os.environ, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True) as process:
-        for line in process.stdout:
-            file.write(line)
-            file.flush()
-            if show is not None and 'Epoch(' in line:
-                show('  ' + line[line.index('Epoch('):].rstrip())
-    if process.returncode:
-        tail = log.read_text().splitlines()[-15:]
-        raise RuntimeError(
-            f'{" ".join(command)} failed with exit status '
-            f'{process.returncode}; the end of {log}:\n' + '\n'.join(tail))
+def _flag(options: list[str]) -> list[str]:
+    return ['--cfg-options', *options] if options else []

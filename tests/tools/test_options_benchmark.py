@@ -6,7 +6,7 @@ import pytest
 from meta_model import build_on_meta
 from mmaction.registry import HOOKS, OPTIM_WRAPPERS
 from mmengine.config import Config, DictAction
-from test_demo_and_benchmark import ROOT, load
+from test_demo import ROOT, load
 
 from mbcd_mmaction.analysis.scalars import Scalars
 
@@ -27,7 +27,8 @@ def run(tool, monkeypatch, tmp_path, *args):
     """Experiments and caches that were asked for, and the exit status."""
     ran, caches = [], []
 
-    def run_experiment(experiment, root, out, show=None, env=None):
+    def run_experiment(experiment, root, out, show=None, env=None,
+                       tools=None):
         ran.append(experiment)
         if experiment.method == 'erm':
             (out / experiment.name).mkdir(parents=True)
@@ -36,7 +37,8 @@ def run(tool, monkeypatch, tmp_path, *args):
         return dict(method=experiment.method, target=experiment.target,
                     seed=experiment.seed, variant=experiment.variant,
                     options=experiment.options, source_metrics=metrics,
-                    target_metrics=metrics, seconds=1.0)
+                    target_metrics=metrics,
+                    hours=dict(train=.5, test=.25))
 
     monkeypatch.setattr(tool, 'run_experiment', run_experiment)
     monkeypatch.setattr(tool, 'make_cache', lambda *a: caches.append(a))

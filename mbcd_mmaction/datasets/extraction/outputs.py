@@ -76,14 +76,23 @@ class FolderLock:
 
     Args:
         folder (Path): An existing folder.
+        advice (str): What else than waiting one can do.
 
     Raises:
         BlockingIOError: Another process holds it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path,
+                 advice: str = 'or give another --cache') -> None:
         self._path = folder / '.lock'
+        self._advice = advice
         self._file = None
+
+    @property
+    def files(self) -> tuple[int, ...]:
+        """File numbers: a child process that has them open holds the lock
+        too."""
+        return () if self._file is None else (self._file.fileno(), )
 
     def __enter__(self) -> 'FolderLock':
         if fcntl is None:
@@ -95,8 +104,7 @@ class FolderLock:
             self._file.close()
             raise BlockingIOError(
                 f'{self._path.parent}: expected no other run to write here, '
-                'but one does; wait for it, or give another --cache'
-            ) from error
+                f'but one does; wait for it, {self._advice}') from error
         except OSError:
             pass  # a file system without locks
         return self
