@@ -103,9 +103,10 @@ setup(
         # figures: pictures, and t-SNE with its silhouettes
         'plot': ['matplotlib', 'scikit-learn'],
         'jpg': ['simplejpeg>=1.7'],  # jpg frames in less time, same values
+        'cluster': ['submitit>=1.5'],  # tools/benchmark.py on Slurm
         'dev': [
             'pytest>=7.4', 'ruff>=0.6', 'codespell>=2.2', 'mypy>=1.8',
-            'setuptools>=70.1'
+            'setuptools>=70.1', 'submitit>=1.5'
         ],
     },
     classifiers=[

@@ -104,8 +104,8 @@ def test_metadata(metadata):
     python = SpecifierSet(metadata['Requires-Python'])
     assert [v for v in ('3.9', *PYTHONS, '3.14') if v in python] == list(
         PYTHONS)
-    assert set(metadata.get_all('Provides-Extra')) == {'lite', 'plot', 'jpg',
-                                                       'dev'}
+    assert set(metadata.get_all('Provides-Extra')) == {
+        'lite', 'plot', 'jpg', 'cluster', 'dev'}
 
 
 def requirements(metadata, extra=None):
@@ -143,9 +143,8 @@ def third_party_imports():
 
 
 def test_every_import_is_declared(metadata):
-    declared = set(requirements(metadata)) | set(
-        requirements(metadata, 'plot')) | set(
-            requirements(metadata, 'jpg')) | {None}
+    declared = {None}.union(*(requirements(metadata, extra) for extra in (
+        None, 'plot', 'jpg', 'cluster')))
     used = set(third_party_imports()) - set(sys.stdlib_module_names) - {
         'mbcd_mmaction'}
     assert 'torch' in used

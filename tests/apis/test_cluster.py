@@ -1,0 +1,158 @@
+"""Jobs through submitit: its local executor, and Slurm's commands faked."""
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+from fake_root import calls, make_root, records
+
+from mbcd_mmaction.apis.campaign import Job
+from mbcd_mmaction.apis.experiment import Experiment
+
+pytest.importorskip('submitit', reason='submitit is not installed')
+from mbcd_mmaction.apis import cluster  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+EXPERIMENTS = [Experiment(method, 'toy', 'D1', 0)
+               for method in ('erm', 'mbcd')]
+NAMES = [e.name for e in EXPERIMENTS]
+# Slurm in as far as submitit asks it: jobs are processes of this machine.
+SBATCH = r"""#!{python}
+import os, pathlib, re, subprocess, sys
+text = pathlib.Path(sys.argv[-1]).read_text()
+array = re.search(r'--array=0-(\d+)%(\d+)', text)
+state = pathlib.Path(os.environ['FAKE_SLURM'])
+(state / 'script').write_text(text)
+for task in range(int(array[1]) + 1):
+    env = dict(os.environ, SLURM_JOB_ID=f'7{{task}}', SLURM_PROCID='0',
+               SLURM_NTASKS='1', SLURM_JOB_NUM_NODES='1', SLURM_NODEID='0',
+               SLURM_LOCALID='0', SLURM_JOB_NODELIST='here',
+               SLURM_ARRAY_JOB_ID='7', SLURM_ARRAY_TASK_ID=str(task))
+    log = open(state / f'log{{task}}', 'w')
+    process = subprocess.Popen(['bash', sys.argv[-1]], env=env, stdout=log,
+                               stderr=log, start_new_session=True)
+    (state / f'7_{{task}}').write_text(str(process.pid))
+print('Submitted batch job 7')
+"""
+SRUN = """#!/bin/bash
+while [[ $1 == -* ]]; do
+    if [[ $1 == --* && $1 != *=* && $2 != -* && $2 != {python} ]]; then shift
+    fi
+    shift
+done
+exec "$@"
+"""
+SACCT = """#!{python}
+import os, pathlib
+print('JobID|State|NodeList')
+for path in pathlib.Path(os.environ['FAKE_SLURM']).glob('7_*'):
+    alive = pathlib.Path('/proc', path.read_text()).exists()
+    print(f'{{path.name}}|{{"RUNNING" if alive else "COMPLETED"}}|here')
+"""
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    monkeypatch.setenv('PYTHONPATH', str(ROOT))
+    return Job(make_root(tmp_path / 'root'), tmp_path / 'w',
+               tmp_path / 'r.jsonl')
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """sbatch, srun and sacct on the PATH; the folder of what they keep."""
+    folder, state = tmp_path / 'bin', tmp_path / 'state'
+    folder.mkdir()
+    state.mkdir()
+    for name, text in dict(sbatch=SBATCH, srun=SRUN, sacct=SACCT).items():
+        path = folder / name
+        path.write_text(text.format(python=sys.executable))
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv('PATH', f'{folder}{os.pathsep}{os.environ["PATH"]}')
+    monkeypatch.setenv('FAKE_SLURM', str(state))
+    return state
+
+
+def run(job, name, experiments=EXPERIMENTS, **kwargs):
+    return cluster.run_on_cluster(experiments, job, name, poll=.1, **kwargs)
+
+
+def test_a_local_job_records_its_own_failure(job, monkeypatch, capsys):
+    monkeypatch.setenv('FAKE_TRAIN', 'fail')
+    assert run(job, 'local', EXPERIMENTS[:1]) == ([], NAMES[:1])
+    record, = records(job.results)
+    assert 'the reason' in record['error']
+    assert f'[1/1] FAILED {NAMES[0]}' in capsys.readouterr().out
+
+
+def test_slurm_jobs_go_on_without_who_waits(job, slurm):
+
+    def interrupt(seconds):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(job, 'slurm', jobs=2, wait=interrupt,
+            parameters=dict(partition='gpu', timeout_min=600))
+    script = (slurm / 'script').read_text()
+    for line in ('--array=0-1%2', '--partition=gpu', '--time=600',
+                 '--gpus-per-node=1'):
+        assert f'#SBATCH {line}\n' in script
+    (slurm / 'script').unlink()
+    done, failed = run(job, 'slurm', jobs=2)
+    assert [r['method'] for r in done] == ['erm', 'mbcd']
+    assert not failed
+    assert not (slurm / 'script').exists()  # nothing was submitted again
+    assert sorted(calls(job.out)) == sorted(
+        f'{kind} {name}' for kind in ('train', 'test') for name in NAMES)
+    assert sorted(r['method'] for r in records(job.results)) == ['erm',
+                                                                 'mbcd']
+
+
+class Killed:
+    """A job of which nothing came."""
+    job_id, state = '5', 'OUT_OF_MEMORY'
+
+    def done(self):
+        return True
+
+    def exception(self):
+        return RuntimeError('no output (state: OUT_OF_MEMORY)')
+
+
+def test_a_killed_job_is_a_failure(job, monkeypatch):
+    monkeypatch.setattr(cluster._Queue, 'submit', lambda self, experiments: {
+        e: Killed() for e in experiments})
+    done, failed = run(job, 'local', jobs=1)
+    assert (done, failed) == ([], NAMES)
+    assert ['OUT_OF_MEMORY' in r['error'] for r in records(job.results)] == [
+        True, True]
+
+
+def test_a_job_waits_for_an_earlier_one_of_the_same(job):
+    tries = []
+
+    class Busy(Job):
+
+        def __call__(self, experiment, tools=None, env=None):
+            tries.append(env)
+            if len(tries) < 3:
+                raise BlockingIOError
+            return dict(epoch=1)
+
+    busy = Busy(job.root, job.out, job.results)
+    one = cluster.ClusterJob(busy, EXPERIMENTS[0], 4, patience=0)
+    assert one() == dict(epoch=1)
+    assert len(tries) == 3
+    assert one.checkpoint().function == one  # what is queued again
+
+
+def test_parameters():
+    assert cluster.parse_parameters(
+        ['partition=gpu', 'timeout_min=600', 'time=10:00:00', 'mem_gb=1.5',
+         'exclusive=True']) == dict(
+             partition='gpu', timeout_min=600, time='10:00:00', mem_gb=1.5,
+             exclusive=True)
+    for wrong in ('gpu', 'a=', '=b', 'a b=c'):
+        with pytest.raises(ValueError, match='expected key=value'):
+            cluster.parse_parameters([wrong])
