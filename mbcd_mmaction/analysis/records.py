@@ -6,7 +6,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-__all__ = ['Records', 'Run', 'read_records']
+__all__ = ['Records', 'Run', 'identity', 'read_records']
 
 # What each line must have, and what is said where it has something else.
 TEXTS = ('dataset', 'method', 'variant', 'target')
@@ -30,6 +30,7 @@ class Run:
             selected epoch; shares in [0, 1]. Empty where the run failed.
         target_metrics (Mapping[str, float]): The test, in the same keys.
         error (str | None): What a failed run said last.
+        fingerprint (str): Of its resolved config and seed.
         commit (str | None): Of the code that ran.
         versions (Mapping[str, str]): Package to version.
         hours (Mapping[str, float]): 'train' and 'test', wall clock.
@@ -45,6 +46,7 @@ class Run:
     source_metrics: Mapping[str, float] = field(default_factory=dict)
     target_metrics: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
+    fingerprint: str = ''
     commit: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     hours: Mapping[str, float] = field(default_factory=dict)
@@ -52,10 +54,8 @@ class Run:
 
     @property
     def identity(self) -> tuple:
-        """What a later line of the same replaces; sets have no order."""
-        return (self.dataset, self.method, self.variant,
-                tuple(sorted(self.modalities)), tuple(sorted(self.sources)),
-                self.target, self.seed)
+        """What a later line of the same replaces."""
+        return identity(vars(self))
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,18 @@ class Records:
     superseded: int = 0
     torn: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+
+
+def identity(record: Mapping[str, Any]) -> tuple:
+    """Which experiment a record is of; sets have no order.
+
+    Args:
+        record (Mapping): With the first seven fields of a :class:`Run`.
+    """
+    return (record['dataset'], record['method'], record['variant'],
+            tuple(sorted(record['modalities'])),
+            tuple(sorted(record['sources'])), record['target'],
+            record['seed'])
 
 
 def read_records(paths: Sequence[str | Path]) -> Records:
@@ -154,6 +166,7 @@ def _run(record: Any, place: str) -> Run:
         *(tuple(record[name]) for name in LISTS), record['target'], seed,
         **{name: record[name] for name in (*METRICS, 'error')
            if name in record and not (failed and name in METRICS)},
+        fingerprint=record.get('fingerprint') or '',
         commit=record.get('commit'),
         versions=record.get('versions') or {},
         hours=record.get('hours') or {},

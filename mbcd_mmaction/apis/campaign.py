@@ -9,10 +9,11 @@ from pathlib import Path
 
 import torch
 
+from ..analysis.records import identity
 from .experiment import Experiment, identify
 from .processes import Stopped, Tools
 from .provenance import commit_of, versions, without_paths
-from .results import append_record, identity, latest, read_records
+from .results import append_record, finished
 from .running import run_experiment, threads_of
 
 __all__ = ['Job', 'Report', 'missing', 'run_all', 'run_here', 'thread_env',
@@ -56,8 +57,9 @@ class Job:
         return record
 
     def append(self, record: Mapping) -> None:
-        """Add a record to the results, unless it is there already."""
-        append_record(self.results, record)
+        """Add a record to the results; one of success only if it is new."""
+        if 'error' in record or not _is_done(record, finished(self.results)):
+            append_record(self.results, record)
 
     def failure(self, experiment: Experiment, error: Exception,
                 env: dict[str, str] | None = None) -> dict:
@@ -81,9 +83,8 @@ def missing(experiments: Sequence[Experiment], root: Path,
         root (Path): Folder with ``configs``.
         results (Path): The file of records; it need not be there.
     """
-    records = latest(read_records(results))
-    return [e for e in experiments
-            if not _is_done(identify(e, root), records)]
+    done = finished(results)
+    return [e for e in experiments if not _is_done(identify(e, root), done)]
 
 
 def run_here(experiments: Sequence[Experiment], job: Job,
@@ -237,7 +238,5 @@ def environments(jobs: int, gpus: int) -> list[dict[str, str]]:
         for job in range(jobs)]
 
 
-def _is_done(fields: Mapping, records: Mapping[tuple, Mapping]) -> bool:
-    record = records.get(identity(fields))
-    return (record is not None and 'error' not in record
-            and record['fingerprint'] == fields['fingerprint'])
+def _is_done(fields: Mapping, done: Mapping[tuple, str]) -> bool:
+    return done.get(identity(fields)) == fields['fingerprint']
