@@ -18,10 +18,10 @@ from statistics import fmean, median
 
 from mbcd_mmaction.analysis.scalars import read_scalars
 from mbcd_mmaction.analysis.tables import markdown
-from mbcd_mmaction.apis.campaign import run_all
-from mbcd_mmaction.apis.experiment import Experiment
-from mbcd_mmaction.apis.processes import Tools
-from mbcd_mmaction.apis.running import run_experiment
+from mbcd_mmaction.apis.benchmark.campaign import run_all
+from mbcd_mmaction.apis.benchmark.experiment import Experiment
+from mbcd_mmaction.apis.benchmark.processes import Tools
+from mbcd_mmaction.apis.benchmark.running import run_experiment
 from mbcd_mmaction.datasets.mini import make_mini
 
 ROOT = Path(__file__).resolve().parents[1]

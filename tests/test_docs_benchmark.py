@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 from fake_root import make_root
 
-from mbcd_mmaction.apis.campaign import Job
-from mbcd_mmaction.apis.experiment import Experiment
-from mbcd_mmaction.apis.protocol import KEYS, METHOD_KEYS, read_protocol
+from mbcd_mmaction.apis.benchmark.campaign import Job
+from mbcd_mmaction.apis.benchmark.experiment import Experiment
+from mbcd_mmaction.apis.benchmark.protocol import (
+    KEYS,
+    METHOD_KEYS,
+    read_protocol,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / 'docs/benchmark.md').read_text()

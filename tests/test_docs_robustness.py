@@ -6,8 +6,8 @@ import pytest
 from figure_pages import commands_of, parse
 from shipped import ROOT
 
-from mbcd_mmaction.apis.corrupted import corrupt
-from mbcd_mmaction.apis.trained import read_config
+from mbcd_mmaction.apis.figures.corrupted import corrupt
+from mbcd_mmaction.apis.figures.trained import read_config
 from mbcd_mmaction.datasets.corruptions import CORRUPTIONS, SEVERITIES
 from mbcd_mmaction.datasets.mini.recipe import UNKNOWN
 

@@ -2,7 +2,7 @@
 import torch
 from mmaction.registry import MODELS
 
-from mbcd_mmaction.apis.trained import read_config
+from mbcd_mmaction.apis.figures.trained import read_config
 
 
 def mini_options(root):

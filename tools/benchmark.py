@@ -12,10 +12,10 @@ import signal
 import sys
 from pathlib import Path
 
-from mbcd_mmaction.apis.campaign import Job, missing, run_here
-from mbcd_mmaction.apis.experiment import Experiment
-from mbcd_mmaction.apis.protocol import read_protocol
-from mbcd_mmaction.apis.running import run_options
+from mbcd_mmaction.apis.benchmark.campaign import Job, missing, run_here
+from mbcd_mmaction.apis.benchmark.experiment import Experiment
+from mbcd_mmaction.apis.benchmark.protocol import read_protocol
+from mbcd_mmaction.apis.benchmark.running import run_options
 from mbcd_mmaction.datasets.mini import make_mini
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -92,7 +92,10 @@ def run(experiments: list[Experiment], job: Job,
     """In this process, or as jobs."""
     if args.executor is None:
         return run_here(experiments, job, args.jobs)
-    from mbcd_mmaction.apis.cluster import parse_parameters, run_on_cluster
+    from mbcd_mmaction.apis.benchmark.cluster import (
+        parse_parameters,
+        run_on_cluster,
+    )
     return run_on_cluster(experiments, job, args.executor, args.jobs,
                           parse_parameters(args.slurm))
 

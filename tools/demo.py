@@ -14,8 +14,8 @@ from mbcd_mmaction.analysis.dominance import dominance_numbers
 from mbcd_mmaction.analysis.pictures import curves, dominance
 from mbcd_mmaction.analysis.scalars import read_scalars
 from mbcd_mmaction.analysis.tables import demo_table, outputs_of
-from mbcd_mmaction.apis.experiment import Experiment
-from mbcd_mmaction.apis.running import run_experiment
+from mbcd_mmaction.apis.benchmark.experiment import Experiment
+from mbcd_mmaction.apis.benchmark.running import run_experiment
 from mbcd_mmaction.datasets.mini import make_mini
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -13,10 +13,15 @@ import pytest
 import torch
 from fake_root import calls, make_root, records
 
-from mbcd_mmaction.apis import campaign
-from mbcd_mmaction.apis.campaign import Job, environments, missing, run_all
-from mbcd_mmaction.apis.experiment import Experiment
-from mbcd_mmaction.apis.provenance import commit_of, without_paths
+from mbcd_mmaction.apis.benchmark import campaign
+from mbcd_mmaction.apis.benchmark.campaign import (
+    Job,
+    environments,
+    missing,
+    run_all,
+)
+from mbcd_mmaction.apis.benchmark.experiment import Experiment
+from mbcd_mmaction.apis.benchmark.provenance import commit_of, without_paths
 
 ROOT = Path(__file__).resolve().parents[2]
 PROTOCOL = """

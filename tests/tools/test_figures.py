@@ -10,7 +10,7 @@ import torch
 from shipped import ROOT
 from trained_runs import mini_config, mini_options, save_checkpoint, words
 
-from mbcd_mmaction.apis.trained import (
+from mbcd_mmaction.apis.figures.trained import (
     FUSED,
     build_loader,
     load_trained,

@@ -6,12 +6,12 @@ from mbcd_mmaction.analysis.corruptions import (
     corruption_numbers,
     corruption_rows,
 )
-from mbcd_mmaction.apis.corrupted import (
+from mbcd_mmaction.apis.figures.corrupted import (
     corrupted_accuracy,
     fitting_corruptions,
     parse_corruptions,
 )
-from mbcd_mmaction.apis.figure import (
+from mbcd_mmaction.apis.figures.figure import (
     SPLITS,
     Figure,
     add_figure_arguments,

@@ -9,13 +9,16 @@ from mmengine.config import DictAction
 
 from mbcd_mmaction.analysis.curves import accuracy_curves, curve_rows
 from mbcd_mmaction.analysis.scalars import read_scalars
-from mbcd_mmaction.apis.figure import (
+from mbcd_mmaction.apis.figures.figure import (
     Figure,
     UniqueRuns,
     settings_of,
     write_figure,
 )
-from mbcd_mmaction.apis.trainings import parse_training, target_by_epoch
+from mbcd_mmaction.apis.figures.trainings import (
+    parse_training,
+    target_by_epoch,
+)
 
 CAPTION = (
     'Top-1 over epochs: source validation as logged, and the unseen target '

@@ -10,7 +10,7 @@ from mbcd_mmaction.analysis.detection import (
     detection_rows,
     detection_table,
 )
-from mbcd_mmaction.apis.figure import (
+from mbcd_mmaction.apis.figures.figure import (
     SPLITS,
     Figure,
     add_figure_arguments,
@@ -20,8 +20,12 @@ from mbcd_mmaction.apis.figure import (
     settings_of,
     write_figure,
 )
-from mbcd_mmaction.apis.ood import with_clips_of
-from mbcd_mmaction.apis.trained import build_loader, predict, read_config
+from mbcd_mmaction.apis.figures.ood import with_clips_of
+from mbcd_mmaction.apis.figures.trained import (
+    build_loader,
+    predict,
+    read_config,
+)
 
 CAPTION = (
     'Maximum softmax probability as confidence, on {}. Left: error rate '

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from mbcd_mmaction.analysis.dominance import dominance_numbers, dominance_rows
 from mbcd_mmaction.analysis.scalars import read_scalars
-from mbcd_mmaction.apis.figure import Figure, UniqueRuns, write_figure
-from mbcd_mmaction.apis.trainings import parse_log
+from mbcd_mmaction.apis.figures.figure import Figure, UniqueRuns, write_figure
+from mbcd_mmaction.apis.figures.trainings import parse_log
 
 CAPTION = (
     'Dominance ratio (Eq. 3) and drop probability (Eq. 4) of each modality '

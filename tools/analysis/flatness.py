@@ -7,7 +7,7 @@ import sys
 
 from mbcd_mmaction.analysis.flatness import loss_at_radii
 from mbcd_mmaction.analysis.tables import markdown
-from mbcd_mmaction.apis.figure import (
+from mbcd_mmaction.apis.figures.figure import (
     SPLITS,
     Figure,
     Run,
@@ -16,12 +16,12 @@ from mbcd_mmaction.apis.figure import (
     settings_of,
     write_figure,
 )
-from mbcd_mmaction.apis.fused_loss import (
+from mbcd_mmaction.apis.figures.fused_loss import (
     fused_loss,
     fused_weights,
     hold_clips,
 )
-from mbcd_mmaction.apis.trained import build_loader
+from mbcd_mmaction.apis.figures.trained import build_loader
 
 RADII = [0.0, .1, .2, .3, .4, .5, .6, .8, 1.0]
 

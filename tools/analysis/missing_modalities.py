@@ -4,7 +4,7 @@ import sys
 
 from mbcd_mmaction.analysis.missing_modalities import subset_name, subsets
 from mbcd_mmaction.analysis.tables import markdown, mean_std
-from mbcd_mmaction.apis.figure import (
+from mbcd_mmaction.apis.figures.figure import (
     SPLITS,
     Figure,
     Run,
@@ -13,7 +13,7 @@ from mbcd_mmaction.apis.figure import (
     settings_of,
     write_figure,
 )
-from mbcd_mmaction.apis.trained import (
+from mbcd_mmaction.apis.figures.trained import (
     FUSED,
     Variant,
     build_loader,

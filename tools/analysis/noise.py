@@ -3,7 +3,7 @@ import argparse
 import sys
 
 from mbcd_mmaction.analysis.noise import SCALES, noises
-from mbcd_mmaction.apis.figure import (
+from mbcd_mmaction.apis.figures.figure import (
     SPLITS,
     Figure,
     Run,
@@ -12,7 +12,7 @@ from mbcd_mmaction.apis.figure import (
     settings_of,
     write_figure,
 )
-from mbcd_mmaction.apis.trained import (
+from mbcd_mmaction.apis.figures.trained import (
     Variant,
     build_loader,
     predict_variants,

@@ -6,7 +6,7 @@ import numpy as np
 
 from mbcd_mmaction.analysis.tables import markdown
 from mbcd_mmaction.analysis.tsne import project, silhouettes
-from mbcd_mmaction.apis.figure import (
+from mbcd_mmaction.apis.figures.figure import (
     SPLITS,
     Figure,
     Run,
@@ -15,7 +15,7 @@ from mbcd_mmaction.apis.figure import (
     settings_of,
     write_figure,
 )
-from mbcd_mmaction.apis.trained import build_loader, predict
+from mbcd_mmaction.apis.figures.trained import build_loader, predict
 
 
 def parse_args() -> argparse.Namespace:

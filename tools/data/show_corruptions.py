@@ -11,8 +11,8 @@ import numpy as np
 from mmaction.registry import DATASETS
 from mmengine.config import Config, DictAction
 
-from mbcd_mmaction.apis.corrupted import corrupt, fitting_corruptions
-from mbcd_mmaction.apis.trained import read_config
+from mbcd_mmaction.apis.figures.corrupted import corrupt, fitting_corruptions
+from mbcd_mmaction.apis.figures.trained import read_config
 from mbcd_mmaction.datasets.corruptions import CORRUPTIONS, SEVERITIES
 
 matplotlib.use('Agg')

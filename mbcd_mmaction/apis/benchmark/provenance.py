@@ -5,7 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from ..version import __version__
+from ...version import __version__
 
 __all__ = ['commit_of', 'versions', 'without_paths']
 

@@ -5,7 +5,7 @@ import multiprocessing
 import pytest
 
 from mbcd_mmaction.analysis.records import identity, read_records
-from mbcd_mmaction.apis.results import append_record, finished
+from mbcd_mmaction.apis.benchmark.results import append_record, finished
 
 SCORES = {'acc/top1': .5}
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from fake_root import make_root
 
-from mbcd_mmaction.apis.experiment import Experiment, resolved_config
-from mbcd_mmaction.apis.protocol import ProtocolError, read_protocol
+from mbcd_mmaction.apis.benchmark.experiment import Experiment, resolved_config
+from mbcd_mmaction.apis.benchmark.protocol import ProtocolError, read_protocol
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SHIPPED = sorted((ROOT / 'benchmarks/protocols').glob('*.yaml'))
 TOY = """
 dataset: toy
@@ -146,10 +146,16 @@ def test_shipped_shapes(path):
     assert len({e.modalities for e in found}) == sets
     assert {e.seed for e in found} == {0, 1, 2}
     assert len({e.name for e in found}) == len(found)
-    kinds = {(len(e.sources), e.sources == (e.target, )) for e in found}
-    kind = path.stem.removeprefix('epic_').removeprefix('hac_')
-    assert kinds == {dict(single_source=(1, False), in_domain=(1, True)
-                          ).get(kind, (0, False))}
+    assert {len(e.sources) for e in found} == {
+        int(path.stem.endswith('single_source'))}
+    assert all(e.target not in e.sources for e in found)
+
+
+def test_in_domain_shares_the_runs_of_table_1():
+    in_domain, table_1 = (
+        read_protocol(ROOT / f'benchmarks/protocols/{stem}.yaml', ROOT)
+        for stem in ('in_domain', 'epic_multi_source'))
+    assert set(in_domain) < set(table_1)
 
 
 def variants(stem):

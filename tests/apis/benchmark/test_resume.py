@@ -6,7 +6,7 @@ import pytest
 from toy_runner import make_runner
 
 from mbcd_mmaction.analysis.scalars import read_scalars
-from mbcd_mmaction.apis.resume import resume_point
+from mbcd_mmaction.apis.benchmark.resume import resume_point
 
 
 @pytest.fixture(scope='module')

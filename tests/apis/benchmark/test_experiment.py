@@ -10,16 +10,16 @@ import torch
 from fake_root import calls, make_root
 from mmengine.config import Config
 
-from mbcd_mmaction.apis.experiment import (
+from mbcd_mmaction.apis.benchmark.experiment import (
     Experiment,
     fingerprint,
     identify,
     resolved_config,
 )
-from mbcd_mmaction.apis.processes import Stopped, Tools
-from mbcd_mmaction.apis.running import run_experiment, run_options
+from mbcd_mmaction.apis.benchmark.processes import Stopped, Tools
+from mbcd_mmaction.apis.benchmark.running import run_experiment, run_options
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 ERM = Experiment('erm', 'toy', 'D1', 3, ('a.b=1', ), 'wide')
 NAME = 'erm_wide_toy_d1_seed3'
 KEEP = 'default_hooks.checkpoint.max_keep_ckpts=2'

@@ -10,12 +10,12 @@ from mmaction.utils import register_all_modules
 from trained_runs import mini_config, save_checkpoint
 
 from mbcd_mmaction.analysis.flatness import cross_entropy, loss_at_radii
-from mbcd_mmaction.apis.fused_loss import (
+from mbcd_mmaction.apis.figures.fused_loss import (
     fused_loss,
     fused_weights,
     hold_clips,
 )
-from mbcd_mmaction.apis.trained import (
+from mbcd_mmaction.apis.figures.trained import (
     FUSED,
     build_loader,
     load_trained,

@@ -17,9 +17,9 @@ from mmengine.runner.checkpoint import load_checkpoint, load_state_dict
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
-from ..models import MultiModalRecognizer
-from .modalities import follow_modalities
-from .preflight import check_datasets
+from ...models import MultiModalRecognizer
+from ..modalities import follow_modalities
+from ..preflight import check_datasets
 
 __all__ = [
     'FUSED', 'Predictions', 'Variant', 'add_trained_arguments',

@@ -6,10 +6,10 @@ import torch
 from mmaction.utils import SampleList
 from torch import Tensor, nn
 
-from ..analysis.flatness import cross_entropy
-from ..models import MultiModalRecognizer
-from ..models.branch import Branch
-from ..models.stored_trunk import StoredFeatures
+from ...analysis.flatness import cross_entropy
+from ...models import MultiModalRecognizer
+from ...models.branch import Branch
+from ...models.stored_trunk import StoredFeatures
 
 __all__ = ['fused_loss', 'fused_weights', 'hold_clips']
 
@@ -37,7 +37,7 @@ def hold_clips(model: MultiModalRecognizer,
 
     Args:
         model (MultiModalRecognizer): In eval mode.
-        loader (Iterable): Of :func:`~mbcd_mmaction.apis.trained
+        loader (Iterable): Of :func:`~mbcd_mmaction.apis.figures.trained
             .build_loader`.
 
     Returns:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from ..analysis.scalars import read_scalars
+from ...analysis.scalars import read_scalars
 
 __all__ = ['resume_point']
 

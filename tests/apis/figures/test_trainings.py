@@ -3,7 +3,7 @@ import argparse
 
 import pytest
 
-from mbcd_mmaction.apis.trainings import (
+from mbcd_mmaction.apis.figures.trainings import (
     Training,
     epoch_checkpoints,
     parse_log,

@@ -7,9 +7,9 @@ from typing import Any
 from mmaction.registry import DATASETS
 from mmengine.config import Config
 
-from ..datasets.corruptions import CORRUPTIONS, SEVERITIES
-from ..models import MultiModalRecognizer
-from .preflight import check_datasets, leaf_datasets
+from ...datasets.corruptions import CORRUPTIONS, SEVERITIES
+from ...models import MultiModalRecognizer
+from ..preflight import check_datasets, leaf_datasets
 from .trained import build_loader, predict
 
 __all__ = [

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from mbcd_mmaction.apis.figure import (
+from mbcd_mmaction.apis.figures.figure import (
     Figure,
     Run,
     add_figure_arguments,
@@ -77,9 +77,9 @@ def test_arguments(checkpoint, capsys):
 
 def test_the_student_is_opened_where_it_is_asked_for(monkeypatch, checkpoint):
     asked = []
-    monkeypatch.setattr('mbcd_mmaction.apis.figure.read_config',
+    monkeypatch.setattr('mbcd_mmaction.apis.figures.figure.read_config',
                         lambda *given: given)
-    monkeypatch.setattr('mbcd_mmaction.apis.figure.load_trained',
+    monkeypatch.setattr('mbcd_mmaction.apis.figures.figure.load_trained',
                         lambda *given: asked.append(given) or 'model')
     args = argparse.Namespace(cfg_options={'x': 1})
     run = Run('a', 'c.py', str(checkpoint), student=True)

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..analysis.records import read_records
+from ...analysis.records import read_records
 
 try:
     import fcntl

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from ..analysis.records import identity
+from ...analysis.records import identity
 from .experiment import Experiment, identify
 from .processes import Stopped, Tools
 from .provenance import commit_of, versions, without_paths

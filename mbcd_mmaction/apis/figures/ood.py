@@ -3,7 +3,7 @@ import copy
 
 from mmengine.config import Config
 
-from .preflight import leaf_datasets
+from ..preflight import leaf_datasets
 
 __all__ = ['with_clips_of']
 

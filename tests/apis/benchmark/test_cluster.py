@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from fake_root import calls, make_root, records
 
-from mbcd_mmaction.apis.campaign import Job
-from mbcd_mmaction.apis.experiment import Experiment
+from mbcd_mmaction.apis.benchmark.campaign import Job
+from mbcd_mmaction.apis.benchmark.experiment import Experiment
 
 pytest.importorskip('submitit', reason='submitit is not installed')
-from mbcd_mmaction.apis import cluster  # noqa: E402
+from mbcd_mmaction.apis.benchmark import cluster  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 EXPERIMENTS = [Experiment(method, 'toy', 'D1', 0)
                for method in ('erm', 'mbcd')]
 NAMES = [e.name for e in EXPERIMENTS]

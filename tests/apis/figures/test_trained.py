@@ -8,7 +8,7 @@ from mmengine.runner import Runner
 from torch.utils.data import Subset
 from trained_runs import mini_config, save_checkpoint
 
-from mbcd_mmaction.apis.trained import (
+from mbcd_mmaction.apis.figures.trained import (
     FUSED,
     Variant,
     build_loader,

@@ -23,8 +23,8 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
-from ..models import MultiModalRecognizer
-from ..version import __version__
+from ...models import MultiModalRecognizer
+from ...version import __version__
 from .trained import load_trained, read_config
 
 __all__ = [

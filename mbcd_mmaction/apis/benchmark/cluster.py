@@ -102,7 +102,7 @@ def run_on_cluster(experiments: Sequence[Experiment],
         wait (Callable): What lets that time pass.
 
     Returns:
-        tuple: As of :func:`~mbcd_mmaction.apis.campaign.run_all`.
+        tuple: As of :func:`~mbcd_mmaction.apis.benchmark.campaign.run_all`.
     """
     queue = _Queue(job, cluster, jobs, parameters or {})
     report = Report(experiments)

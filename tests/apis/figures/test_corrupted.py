@@ -12,14 +12,14 @@ from mmengine.registry import init_default_scope
 from shipped import ROOT
 from trained_runs import mini_config
 
-from mbcd_mmaction.apis.corrupted import (
+from mbcd_mmaction.apis.figures.corrupted import (
     corrupt,
     corrupted_accuracy,
     fitting_corruptions,
     parse_corruptions,
 )
-from mbcd_mmaction.apis.ood import with_clips_of
-from mbcd_mmaction.apis.trained import read_config
+from mbcd_mmaction.apis.figures.ood import with_clips_of
+from mbcd_mmaction.apis.figures.trained import read_config
 from mbcd_mmaction.datasets.corruptions import CORRUPTIONS
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..analysis.scalars import best_epoch, read_scalars
-from ..datasets.extraction.outputs import FolderLock
+from ...analysis.scalars import best_epoch, read_scalars
+from ...datasets.extraction.outputs import FolderLock
 from .experiment import Experiment, identify, resolved_config
 from .processes import Tools
 from .provenance import commit_of, versions

@@ -1,0 +1,1 @@
+"""Many experiments by the tools: protocols, runs, records, clusters."""

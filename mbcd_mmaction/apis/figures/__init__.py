@@ -1,0 +1,1 @@
+"""What the tools of figures share: trained models, their clips, the files."""
