@@ -11,7 +11,7 @@ from .layout import Group, Layout
 from .significance import Comparison, differences, smallest_p
 
 __all__ = ['outputs_table', 'pairs_table', 'result_table', 'score_text',
-           'significance_table', 'validation_table']
+           'significance_table']
 
 ABOUT = {
     'multi_source': 'Each column is the domain that is unseen in training; '
@@ -21,9 +21,9 @@ ABOUT = {
     'gradient consistency; DL: distillation.',
     'dropout': 'MBCD without modality dropout, with one fixed probability, '
     'and with the adaptive one.',
-    'in_domain': 'Trained and tested on the same domain. Where a set has no '
-    'third split, the checkpoint is selected on the clips that it is then '
-    'tested on.',
+    'in_domain': 'The multi-source runs on what they were trained on, all '
+    'domains but the one of the column: fused top-1 on the validation split '
+    'of the sources. The checkpoint is selected by this very score.',
 }
 
 
@@ -48,21 +48,17 @@ def result_table(layout: Layout, runs: Mapping[tuple, Run]) -> Table:
     """Ours, and the paper's numbers beside it where one is known."""
     grids = [grid_of(layout, group, runs) for group in layout.groups]
     titles = grids[0].titles
-    beside = {title for title in titles for grid in grids
-              for row in layout.rows if grid.published(row, title) is not None}
+    beside = layout.dataset in TABLES[layout.kind].modalities
     rows = []
     for grid, row in itertools.product(grids, layout.rows):
         cells = [grid.group.title, row.label]
         for title in titles:
             cells.append(score_text(grid.score(row, title)))
-            if title in beside:
-                known = grid.published(row, title)
-                cells.append(UNKNOWN if known is None else f'{known:.2f}')
+            if beside:
+                cells.append(str(grid.published(row, title) or UNKNOWN))
         rows.append(tuple(cells))
-    heads = []
-    for title in titles:
-        heads += ([(title, 'ours'), (title, 'paper')] if title in beside
-                  else [(title, '')])
+    heads = [(title, part) for title in titles
+             for part in (('ours', 'paper') if beside else ('', ))]
     return _grouped(
         f'{layout.title}{number_text(layout)}',
         f'{ABOUT[layout.kind]} {seeds_text(layout)}',
@@ -74,8 +70,7 @@ def number_text(layout: Layout) -> str:
     published = TABLES[layout.kind]
     if layout.dataset not in published.modalities:
         return ''
-    return " (the paper's table)" if published.number is None else (
-        f" (the paper's Table {published.number})")
+    return f" (the paper's Table {published.number})"
 
 
 def _grouped(title: str, about: str, heads: Sequence[tuple[str, str]],
@@ -91,27 +86,14 @@ def _grouped(title: str, about: str, heads: Sequence[tuple[str, str]],
                  tuple(row[1:] for row in rows), name=name)
 
 
-def validation_table(layout: Layout, group: Group,
-                     runs: Mapping[tuple, Run]) -> Table:
-    """Fused, on the validation split that selected the epoch."""
-    grid = grid_of(layout, group, runs, part='source')
-    return Table(
-        f'Source validation, fused (selection), {group.title}. Each column '
-        'is the target; the sources are validated.',
-        plain('method', *grid.titles),
-        tuple((row.label, *(score_text(grid.score(row, title))
-                            for title in grid.titles))
-              for row in layout.rows))
-
-
 def outputs_table(layout: Layout, group: Group,
-                  runs: Mapping[tuple, Run], part: str) -> Table:
+                  runs: Mapping[tuple, Run]) -> Table:
     """Fused and each modality's own head, average of the splits."""
     names = output_names(group)
-    grids = [grid_of(layout, group, runs, part, name) for name in names]
-    title = {'target': 'Unseen target', 'source': 'Source validation'}[part]
+    grids = [grid_of(layout, group, runs, output=name) for name in names]
+    title = {'target': 'Unseen target', 'source': 'Sources'}[layout.part]
     return Table(
-        f'{title}, each output, {group.title}. Average of the targets.',
+        f'{title}, each output, {group.title}. Average of the columns above.',
         plain('method', *names),
         tuple((row.label, *(score_text(grid.average(row)) for grid in grids))
               for row in layout.rows))

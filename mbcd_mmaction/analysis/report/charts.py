@@ -1,7 +1,7 @@
 """Which figures a report has, and what they show."""
 from collections.abc import Mapping
 
-from ..published import AVERAGE
+from ..published import AVERAGE, Published
 from ..records import Run
 from ..tables import mean_std
 from .document import Picture
@@ -57,9 +57,9 @@ def _by_output(layout: Layout, group: Group,
     return panels
 
 
-def _dots(score: Score, published: float | None = None) -> Dots:
+def _dots(score: Score, published: Published | None = None) -> Dots:
     return Dots({seed: 100 * value for seed, value in score.values.items()},
-                published)
+                published.mean if published else None)
 
 
 def _chart(name: str, caption: str, panels: Panels) -> tuple[Picture, dict]:

@@ -13,7 +13,8 @@ from .significance import Comparison
 __all__ = ['comparisons_csv', 'outputs_csv', 'scores_csv']
 
 SCORES = ('dataset', 'modalities', 'method', 'variant', 'sources', 'target',
-          'mean', 'std', 'seeds', 'expected_seeds', 'published')
+          'mean', 'std', 'seeds', 'expected_seeds', 'published',
+          'published_std')
 COMPARISONS = (
     'table', 'dataset', 'modalities', 'method', 'variant', 'reference',
     'reference_variant', 'pairs', 'possible_pairs', 'better', 'equal',
@@ -30,12 +31,17 @@ def scores_csv(layout: Layout, runs: Mapping[tuple, Run]) -> str:
 
 def outputs_csv(layouts: Sequence[Layout],
                 runs: Mapping[tuple, Run]) -> str:
-    """All tables: fused and each modality's output, on target and sources."""
-    return _csv(('table', 'metrics', 'output', *SCORES[:-1]), (
+    """All runs: fused and each modality's output, on target and sources.
+
+    In-domain tables are not among them: they are multi-source on the sources.
+    """
+    return _csv(('table', 'metrics', 'output', *SCORES[:-2]), (
         [layout.kind, part, output, *line]
-        for layout in layouts for group in layout.groups
+        for layout in layouts if layout.part == 'target'
+        for group in layout.groups
         for part in ('target', 'source') for output in output_names(group)
-        for *line, _ in _lines(grid_of(layout, group, runs, part, output))))
+        for *line, _, _ in _lines(
+            grid_of(layout, group, runs, part, output))))
 
 
 def comparisons_csv(
@@ -65,7 +71,9 @@ def _lines(grid: Grid) -> Iterable[list]:
                row.variant, '+'.join(sorted(split.sources)) if split else '',
                split.target if split else title,
                *_summary(grid.score(row, title)),
-               '' if published is None else f'{published:.2f}']
+               *(('', '') if published is None else
+                 ('' if number is None else f'{number:.2f}'
+                  for number in published))]
 
 
 def _summary(score: Score) -> tuple[str, str, int, int]:

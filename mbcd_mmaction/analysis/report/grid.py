@@ -3,7 +3,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
-from ..published import AVERAGE, TABLES
+from ..published import AVERAGE, TABLES, Published
 from ..records import Run
 from .layout import Group, Layout, Row
 
@@ -67,25 +67,30 @@ class Grid:
                 averages[seed] = fmean(found)
         return Score(averages, len(self.layout.seeds))
 
-    def published(self, row: Row, title: str) -> float | None:
-        """The paper's number, in per cent; None where it is not known."""
-        return TABLES[self.layout.kind].score(
-            self.layout.dataset, self.group.modalities, row.method,
-            row.variant, title)
+    def published(self, row: Row, title: str) -> Published | None:
+        """The paper's number, in per cent; None where it has none."""
+        table = TABLES[self.layout.kind]
+        if self.layout.part == 'source':  # it names a column by its target
+            title = {split.title: split.target
+                     for split in self.group.splits}.get(title, title)
+        return table.score(self.layout.dataset, self.group.modalities,
+                           row.method, row.variant, title)
 
 
 def grid_of(layout: Layout, group: Group, runs: Mapping[tuple, Run],
-            part: str = 'target', output: str = FUSED) -> Grid:
+            part: str | None = None, output: str = FUSED) -> Grid:
     """Take one group's numbers from the runs.
 
     Args:
         layout (Layout): The table.
         group (Group): One of its groups.
         runs (Mapping[tuple, Run]): Identity to finished run.
-        part (str): 'target', the test on the unseen domain, or 'source', the
-            validation that selected the epoch.
+        part (str, optional): 'target', the test on the unseen domain, or
+            'source', the validation that selected the epoch. Defaults to what
+            the table is about.
         output (str): 'fused', or a modality's own head.
     """
+    part = part or layout.part
     key = 'acc/top1' if output == FUSED else f'acc/{output}/top1'
     values = {}
     for row in layout.rows:

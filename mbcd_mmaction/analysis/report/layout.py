@@ -1,6 +1,6 @@
 """Which tables a report has: their rows, splits and modality sets."""
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ...datasets.epic import DOMAINS as EPIC
@@ -68,6 +68,11 @@ class Layout:
     seeds: tuple[int, ...]
 
     @property
+    def part(self) -> str:
+        """Whose clips it is about: the unseen 'target' or the 'source'."""
+        return 'source' if self.kind == 'in_domain' else 'target'
+
+    @property
     def name(self) -> str:
         """For files."""
         return f'{self.kind}_{self.dataset}'
@@ -90,10 +95,12 @@ class Layout:
 
 
 ALL = tuple(Row(label, method) for method, label in METHODS.items())
-# Title, what is trained on, and rows; the first is the reference.
+# Title, what is trained on, and rows; the first is the reference. In the
+# order of the paper's tables.
 KINDS = {
     'multi_source': ('Multi-source', 'all others', ALL),
     'single_source': ('Single-source', 'one other', ALL),
+    'in_domain': ('In-domain', 'all others', ALL),
     'ablation': ('Ablation', 'all others', (
         Row('none (ERM)', 'erm'), Row('EMA', 'ema'),
         Row('EMA + AMD', 'mbcd', 'ema-amd'),
@@ -103,7 +110,6 @@ KINDS = {
         Row('none', 'mbcd', 'no-dropout'),
         Row('fixed', 'mbcd', 'fixed-dropout'),
         Row('adaptive (MBCD)', 'mbcd'))),
-    'in_domain': ('In-domain', 'itself', ALL),
 }
 
 
@@ -138,8 +144,8 @@ def layouts_of(records: Records,
     layouts = []
     for dataset in dict.fromkeys(datasets or there):
         own = [run for run in runs if run.dataset == dataset]
-        made = [_layout(kind, dataset, own) for kind in KINDS]
-        layouts += _without_repetition(made, own)
+        made = {kind: _layout(kind, dataset, own) for kind in KINDS}
+        layouts += _without_repetition(made, own).values()
     return [layout for layout in layouts if layout.groups]
 
 
@@ -148,7 +154,7 @@ def _layout(kind: str, dataset: str, runs: Sequence[Run]) -> Layout:
     title, trained, rows = KINDS[kind]
     domains = BENCHMARKS.get(dataset) or tuple(sorted(
         {domain for run in runs for domain in (*run.sources, run.target)}))
-    splits = _splits(trained, domains)
+    splits = _splits(trained, domains, kind == 'in_domain')
     wanted = {(split.sources, split.target) for split in splits}
     keys = {(row.method, row.variant) for row in rows}
     own = [run for run in runs if (run.method, run.variant) in keys
@@ -178,18 +184,17 @@ def _rows(rows: Sequence[Row], kind: str, dataset: str,
     return tuple(row for row in rows if (row.method, row.variant) in there)
 
 
-def _splits(trained: str, domains: Sequence[str]) -> tuple[Split, ...]:
-    """The columns of a table."""
+def _splits(trained: str, domains: Sequence[str],
+            on_sources: bool) -> tuple[Split, ...]:
+    """The columns of a table; on the sources, their title says so."""
     if trained == 'one other':
         return tuple(Split(f'{source} → {target}', frozenset([source]),
                            target)
                      for source, target in itertools.permutations(domains, 2))
-    if trained == 'itself':
-        return tuple(Split(target, frozenset([target]), target)
-                     for target in domains)
     if len(domains) < 3:  # the only other one is a single source
         return ()
-    return tuple(Split(target, frozenset(domains) - {target}, target)
+    return tuple(Split(f'without {target}' if on_sources else target,
+                       frozenset(domains) - {target}, target)
                  for target in domains)
 
 
@@ -204,20 +209,34 @@ def _modality_sets(runs: Sequence[Run], first: Sequence[tuple[str, ...]]
         key=lambda modalities: (len(modalities), modalities))]
 
 
-def _without_repetition(layouts: Sequence[Layout],
-                        runs: Sequence[Run]) -> list[Layout]:
+def _without_repetition(layouts: Mapping[str, Layout],
+                        runs: Sequence[Run]) -> dict[str, Layout]:
     """Leave out multi-source groups that an ablation shows whole.
 
-    The paper's own groups stay.
+    The paper's own groups stay. In-domain has the groups of multi-source
+    that have runs, as it is made of the same.
     """
-    first, *others = layouts
+    first, inner = layouts['multi_source'], layouts['in_domain']
+    others = [layout for layout in layouts.values()
+              if layout not in (first, inner)]
     shown = set().union(*(layout.all_identities() for layout in others))
-    paper = TABLES[first.kind].modalities.get(first.dataset, ())
     rest = {run.identity for run in runs} - shown
-    groups = tuple(
+    paper = TABLES[first.kind].modalities.get(first.dataset, ())
+    first = _with_groups(first, [
         group for group in first.groups if group.modalities in paper
-        or replace(first, groups=(group, )).all_identities() & rest)
-    first = replace(first, groups=groups)
-    seeds = {run.seed for run in runs
-             if run.identity in first.all_identities()}
-    return [replace(first, seeds=tuple(sorted(seeds))), *others]
+        or replace(first, groups=(group, )).all_identities() & rest], runs)
+    kept = {group.modalities for group in first.groups}
+    inner = _with_groups(inner, [
+        group for group in inner.groups if group.modalities in kept], runs)
+    if inner.dataset not in TABLES[inner.kind].modalities:
+        inner = replace(inner, rows=first.rows)
+    return {**layouts, first.kind: first, inner.kind: inner}
+
+
+def _with_groups(layout: Layout, groups: Sequence[Group],
+                 runs: Sequence[Run]) -> Layout:
+    """With some of its groups, and the seeds of these."""
+    layout = replace(layout, groups=tuple(groups))
+    identities = layout.all_identities()
+    return replace(layout, seeds=tuple(sorted(
+        {run.seed for run in runs if run.identity in identities})))

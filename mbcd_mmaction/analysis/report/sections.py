@@ -28,8 +28,8 @@ HOW_TO_READ = (
     'the tests over cells make differences look surer than they are. The '
     'test over seeds has one pair a seed, and little power with few.',
 )
-PAPER_NOTE = (f'"paper" is the mean of three seeds in {PAPER}, "-" a number '
-              'that is not known here.')
+PAPER_NOTE = (f'"paper" is {PAPER}: mean ± standard deviation of three seeds, '
+              'the average without one; "-" where it has no number.')
 NO_FIGURES = ('Made without figures, which need matplotlib: '
               "`pip install 'mbcd_mmaction[plot]'`.")
 
@@ -139,6 +139,8 @@ def _section(layout: Layout, runs: Mapping[tuple, Run],
         section += _tests(layout, group, runs)
         if layout.kind == 'multi_source':
             section += _details(layout, group, runs, charts)
+        if layout.kind == 'in_domain':
+            section += Section((cells.outputs_table(layout, group, runs), ))
     return section
 
 
@@ -159,13 +161,11 @@ def _tests(layout: Layout, group: Group,
 
 def _details(layout: Layout, group: Group, runs: Mapping[tuple, Run],
              charts: Charts | None) -> Section:
-    """All pairs of rows, the validation, each output, and figures."""
+    """All pairs of rows, each output, and figures."""
     made = charts(layout, group, runs) if charts else []
     return Section(
         (cells.pairs_table(grid_of(layout, group, runs)),
-         cells.validation_table(layout, group, runs),
-         cells.outputs_table(layout, group, runs, 'target'),
-         cells.outputs_table(layout, group, runs, 'source'),
+         cells.outputs_table(layout, group, runs),
          *(picture for picture, _ in made)),
         numbers={picture.file: numbers for picture, numbers in made})
 
