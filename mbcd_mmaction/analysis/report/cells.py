@@ -21,9 +21,10 @@ ABOUT = {
     'gradient consistency; DL: distillation.',
     'dropout': 'MBCD without modality dropout, with one fixed probability, '
     'and with the adaptive one.',
-    'in_domain': 'The multi-source runs on what they were trained on, all '
-    'domains but the one of the column: fused top-1 on the validation split '
-    'of the sources. The checkpoint is selected by this very score.',
+    'in_domain': 'The multi-source runs on the domains they were trained on, '
+    'all but the one that the column names: fused, on the clips of the '
+    'sources that are not trained on. The checkpoint is selected by this '
+    'very score.',
 }
 
 
@@ -93,7 +94,7 @@ def outputs_table(layout: Layout, group: Group,
     grids = [grid_of(layout, group, runs, output=name) for name in names]
     title = {'target': 'Unseen target', 'source': 'Sources'}[layout.part]
     return Table(
-        f'{title}, each output, {group.title}. Average of the columns above.',
+        f'{title}, each output, {group.title}. Average of the splits.',
         plain('method', *names),
         tuple((row.label, *(score_text(grid.average(row)) for grid in grids))
               for row in layout.rows))

@@ -6,6 +6,7 @@ from statistics import mean, stdev
 
 import pytest
 from run_records import (
+    ALL,
     DOMAINS,
     METHODS,
     PAIR,
@@ -30,6 +31,7 @@ from mbcd_mmaction.analysis.report.gaps import (
 )
 from mbcd_mmaction.analysis.report.grid import grid_of
 from mbcd_mmaction.analysis.report.layout import layouts_of
+from mbcd_mmaction.analysis.report.significance import compare
 
 
 @pytest.fixture
@@ -57,9 +59,9 @@ def lines_of(text):
 def test_tables_of_the_paper_are_always_there(tables):
     layouts, _, _ = tables([record('mini')])
     assert list(layouts) == [
-        'multi_source_epic', 'single_source_epic', 'ablation_epic',
-        'in_domain_epic', 'multi_source_hac', 'single_source_hac',
-        'dropout_hac', 'multi_source_mini']
+        'multi_source_epic', 'single_source_epic', 'in_domain_epic',
+        'ablation_epic', 'multi_source_hac', 'single_source_hac',
+        'dropout_hac', 'multi_source_mini', 'in_domain_mini']
     epic = layouts['multi_source_epic']
     assert [group.title for group in epic.groups] == [
         'video + audio', 'video + flow', 'flow + audio',
@@ -86,11 +88,12 @@ def test_a_method_that_the_paper_lacks_has_a_row_where_it_ran(tables):
 
 def test_the_mini_set_has_its_own_tables(tables):
     layouts, runs, records = tables(mini_set(), ['mini'])
-    assert list(layouts) == ['multi_source_mini', 'ablation_mini',
-                             'dropout_mini']
+    assert list(layouts) == ['multi_source_mini', 'in_domain_mini',
+                             'ablation_mini', 'dropout_mini']
     # flow and audio is shown whole by the ablation
-    assert [group.title for group in layouts['multi_source_mini'].groups
-            ] == ['video + flow + audio']
+    for name in ('multi_source_mini', 'in_domain_mini'):
+        assert [group.title for group in layouts[name].groups] == [
+            'video + flow + audio']
     assert [group.title for group in layouts['ablation_mini'].groups
             ] == ['flow + audio']
     assert [row.label for row in layouts['ablation_mini'].rows] == [
@@ -200,17 +203,18 @@ def test_published_numbers_stand_beside_ours(tables):
     rows = {row[:2]: row[2:] for row in table.rows}
     assert len(rows) == 4 * 6
     full = rows['video + flow + audio', 'MBCD']
-    assert full[1::2] == ('63.63', '73.18', '65.92', '67.58')
+    assert full[1::2] == ('63.63 ± 0.39', '73.18 ± 0.59', '65.92 ± 0.44',
+                          '67.58')
     assert all('±' in text for text in full[::2])
     assert rows['video + flow', 'ERM'] == (
-        'missing', '-', 'missing', '-', 'missing', '-', 'missing', '60.21')
+        'missing', '56.88 ± 0.26', 'missing', '65.74 ± 1.42', 'missing',
+        '58.02 ± 1.32', 'missing', '60.21')
     assert "the paper's Table 1" in table.caption
-    # a column that the paper does not fill anywhere is not there
-    table = result_table(layouts['in_domain_epic'], runs)
-    assert table.heads == (('method', ''), ('D1', ''), ('D2', ''),
-                           ('D3', ''), ('average', 'ours'),
-                           ('average', 'paper'))
-    assert table.rows[-1] == ('MBCD', *['missing'] * 4, '81.60')
+    # EMA is not in the paper
+    layouts, runs, _ = tables(whole('epic', ('ema', )))
+    rows = {row[:2]: row[2:] for row in result_table(
+        layouts['multi_source_epic'], runs).rows}
+    assert rows['video + flow + audio', 'EMA'][1::2] == ('-', ) * 4
 
 
 def test_plain_rows_of_a_published_ablation_count(tables):
@@ -258,18 +262,21 @@ def test_csv_holds_the_same_numbers(tables):
                         100 * mean(values), abs=1e-6)
                     assert float(line['std']) == pytest.approx(
                         100 * stdev(values), abs=1e-6)
-    published = {line['target']: line['published'] for line in lines_of(
-        scores_csv(layouts['multi_source_epic'], runs))
+    published = {
+        line['target']: (line['published'], line['published_std'])
+        for line in lines_of(scores_csv(layouts['multi_source_epic'], runs))
         if line['method'] == 'mbcd'
         and line['modalities'] == 'video+flow+audio'}
-    assert {key: float(value) for key, value in published.items()} == {
-        'D1': 63.63, 'D2': 73.18, 'D3': 65.92, 'average': 67.58}
+    assert published == {'D1': ('63.63', '0.39'), 'D2': ('73.18', '0.59'),
+                         'D3': ('65.92', '0.44'), 'average': ('67.58', '')}
 
 
 def test_csv_of_outputs(tables):
     layouts, runs, _ = tables(whole('mini', ('erm', 'mbcd')))
     layout = layouts['multi_source_mini']
-    found = lines_of(outputs_csv([layout], runs))
+    # in-domain is the same, and not there a second time
+    found = lines_of(outputs_csv(
+        [layout, layouts['in_domain_mini']], runs))
     assert len(found) == 2 * 4 * 7 * 4
     line, = [line for line in found if (
         line['metrics'], line['output'], line['method'], line['target']) == (
@@ -306,6 +313,9 @@ def test_what_is_missing_is_listed(tables):
     assert blocks[1].texts == tuple(
         layout.title for layout in layouts.values()
         if layout.dataset != 'mini')
+    # in-domain has the same runs, and does not name them again
+    assert {row[0] for row in blocks[2].rows} == {
+        'Multi-source, the mini set'}
     rows = [row[2:] for row in blocks[2].rows]
     assert rows == [
         ('RNA-Net, SimMMDG and MOOSA', 'all 9 runs'),
@@ -340,25 +350,65 @@ def test_runs_without_a_table_are_listed(tables):
              *[record('mini', 'mbcd', seed=seed, variant='slow')
                for seed in (1, 0)],
              record('mini', 'newer', top1=.5),
-             record('mini', sources=['D2', 'D1'])]
+             record('mini', sources=['D2', 'D1']),
+             record('mini', sources=['D1'])]
     layouts, _, records = tables(lines, ['mini'])
     _, table = outside_runs(list(layouts.values()), records.runs)
     assert {row[1:] for row in table.rows} == {
         ('MBCD (slow)', 'video + flow + audio', 'D2 + D3 → D1', '0 and 1'),
         ('newer', 'video + flow + audio', 'D2 + D3 → D1', '0'),
-        ('ERM', 'video + flow + audio', 'D2 + D1 → D1', '0')}
+        ('ERM', 'video + flow + audio', 'D2 + D1 → D1', '0'),
+        ('ERM', 'video + flow + audio', 'D1 → D1', '0')}
 
 
-def test_single_source_and_in_domain(tables):
-    lines = [*single('epic', ('erm', 'mbcd')), *[
-        record('epic', 'mbcd', target, seed, sources=[target])
-        for target in DOMAINS['epic'] for seed in (0, 1)]]
-    layouts, runs, records = tables(lines)
+def test_single_source(tables):
+    layouts, runs, records = tables(single('epic', ('erm', 'mbcd')))
     table = result_table(layouts['single_source_epic'], runs)
     assert len(table.heads) == 1 + 7 * 2  # all pairs are published
     rows = {row[0]: row[1:] for row in table.rows}
     assert rows['MBCD'][-1] == '60.36'
-    assert rows['MBCD'][1] == '59.50'  # D1 → D2
-    table = result_table(layouts['in_domain_epic'], runs)
-    assert [('±' in text) for text in table.rows[-1][1:5]] == [True] * 4
+    assert rows['MBCD'][1] == '59.50 ± 0.60'  # D1 → D2
     assert not outside_runs(list(layouts.values()), records.runs)
+
+
+def test_in_domain_is_multi_source_on_the_sources(tables):
+    layouts, runs, records = tables([
+        *whole('epic', ('erm', 'mbcd')),
+        *whole('epic', ('erm', ), (0, ), PAIR), *whole('hac', ('mbcd', ))])
+    layout = layouts['in_domain_epic']
+    # the paper's set, and what else has runs; its four methods, and ERM
+    assert [group.modalities for group in layout.groups] == [ALL, PAIR]
+    assert [row.label for row in layout.rows] == [
+        'ERM', 'SimMMDG', 'MOOSA', 'CMRF', 'MBCD']
+    table = result_table(layout, runs)
+    assert "(the paper's Table 3)" in table.caption
+    assert 'selected by this very score' in table.caption
+    assert [head for head, part in table.heads if part == 'paper'] == [
+        'without D1', 'without D2', 'without D3', 'average']
+    rows = {row[:2]: row[2:] for row in table.rows}
+    row = rows['video + flow + audio', 'MBCD']
+    assert row[1::2] == ('84.76 ± 0.27', '80.20 ± 0.35', '79.83 ± 0.25',
+                         '81.60')
+    # what run_records makes of the sources: halfway to one
+    sources = [(1 + accuracy('mbcd', '', 0, seed)) / 2 for seed in range(3)]
+    assert row[0] == (
+        f'{100 * mean(sources):.1f} ± {100 * stdev(sources):.1f}')
+    assert rows['video + flow + audio', 'ERM'][1] == '-'
+    assert rows['flow + audio', 'MBCD'][:2] == ('missing', '-')
+    first = layouts['multi_source_epic']
+    # half the accuracy, so half the difference to ERM, in as many pairs
+    ours, = [one for one in compare(grid_of(layout, layout.groups[0], runs))
+             if one.row.method == 'mbcd']
+    theirs, = [one for one in compare(grid_of(first, first.groups[-1], runs))
+               if one.row.method == 'mbcd']
+    assert ours.difference == pytest.approx(theirs.difference / 2, abs=1e-5)
+    assert ours.pairs == theirs.pairs == 9
+    assert layout.all_identities() < first.all_identities()
+    # a set of which the paper has none: the rows of the first table
+    layout = layouts['in_domain_hac']
+    assert layout.rows == layouts['multi_source_hac'].rows
+    table = result_table(layout, runs)
+    assert 'Table' not in table.caption and len(table.heads) == 1 + 4
+    line = lines_of(scores_csv(layout, runs))[-4]
+    assert (line['sources'], line['target'], line['seeds']) == (
+        'animal+cartoon', 'human', '3')
