@@ -151,8 +151,8 @@ def _heads(table: Table) -> str:
         kind = _kind(table, places[0])
         parts = [table.heads[place][1] for place in places]
         if two and any(parts):
-            upper.append(f'<th scope="colgroup" colspan="{len(parts)}">'
-                         f'{escape(title)}</th>')
+            upper.append('<th scope="colgroup" class="first" '
+                         f'colspan="{len(parts)}">{escape(title)}</th>')
             lower += [f'<th scope="col"{_kind(table, place)}>'
                       f'{escape(part)}</th>'
                       for place, part in zip(places, parts, strict=True)]
@@ -164,14 +164,17 @@ def _heads(table: Table) -> str:
                      for line in (upper, lower) if line)
 
 
-def _kind(table: Table, place: int) -> str:
-    """The class of a column."""
-    if place < table.stubs:
-        return (' class="stub name"' if place == table.stubs - 1
-                else ' class="stub"')
-    if place in table.words:
-        return ' class="words"'
-    return ' class="paper"' if table.heads[place][1] == 'paper' else ''
+def _kind(table: Table, place: int, text: str = '') -> str:
+    """The classes of a column, or of a cell of it."""
+    title, part = table.heads[place]
+    kinds = {
+        'stub': place < table.stubs, 'name': place == table.stubs - 1,
+        'words': place in table.words, 'none': text == MISSING,
+        'paper': part == 'paper' or text == UNKNOWN,
+        'first': bool(part) and table.heads[place - 1][0] != title,
+    }
+    names = ' '.join(name for name, holds in kinds.items() if holds)
+    return f' class="{names}"' if names else ''
 
 
 def _bodies(table: Table) -> Iterator[str]:
@@ -195,8 +198,6 @@ def _row(table: Table, row: Sequence[str]) -> str:
     start = table.stubs - 1
     texts = [f'<th scope="row">{escape(row[start])}</th>']
     for place in range(start + 1, len(row)):
-        kind = (' class="none"' if row[place] == MISSING else
-                ' class="paper"' if row[place] == UNKNOWN else
-                _kind(table, place))
+        kind = _kind(table, place, row[place])
         texts.append(f'<td{kind}>{escape(row[place])}</td>')
     return ''.join(texts)

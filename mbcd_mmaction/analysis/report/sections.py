@@ -23,7 +23,8 @@ HOW_TO_READ = (
     'The checkpoint is the one of the best epoch on the validation split of '
     'the sources; the target is read by the test alone.',
     '"missing" has not been run, or failed; an average that lacks a split is '
-    'missing too. "(n=2)" is a mean over two seeds where the table has more.',
+    'missing too. A number with (n=2) is of two seeds where the table has '
+    'more.',
     'Cells share seeds, domains and test clips, so they are not independent: '
     'the tests over cells make differences look surer than they are. The '
     'test over seeds has one pair a seed, and little power with few.',

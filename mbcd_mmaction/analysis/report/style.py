@@ -13,7 +13,7 @@ STYLE = """
 html { font: 16px/1.55 system-ui, "Segoe UI", Roboto, "Helvetica Neue",
   "Liberation Sans", Arial, sans-serif; -webkit-text-size-adjust: 100%; }
 body { margin: 0; background: var(--paper); color: var(--ink); }
-main, header, footer { max-width: 74rem; margin: 0 auto; padding: 0 1.25rem; }
+main, header, footer { max-width: 82rem; margin: 0 auto; padding: 0 1.25rem; }
 header { padding-top: 2rem; }
 footer { padding-bottom: 3rem; color: var(--soft); font-size: .875rem; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .75rem; }
@@ -42,7 +42,7 @@ table { border-collapse: collapse; font-size: .9rem; line-height: 1.35;
 caption { text-align: left; color: var(--soft); padding: 0 0 .5rem;
   max-width: min(46rem, calc(100vw - 2.6rem)); position: sticky; left: 0; }
 caption strong { color: var(--ink); }
-th, td { padding: .3rem .7rem; white-space: nowrap; text-align: right;
+th, td { padding: .3rem .55rem; white-space: nowrap; text-align: right;
   vertical-align: baseline; }
 thead th { font-weight: 600; border-bottom: 1px solid var(--line);
   background: var(--head); vertical-align: bottom; }
@@ -51,7 +51,9 @@ thead th.stub, tbody th, th.words, td.words { text-align: left; }
 tbody th { font-weight: 500; }
 thead th.name, tbody th[scope="row"] { position: sticky; left: 0; }
 tbody tr:nth-child(odd) > th { background: var(--paper); }
-tbody th.group { font-weight: 600; vertical-align: top; }
+tbody th.group { font-weight: 600; vertical-align: top;
+  white-space: normal; min-width: 6rem; }
+.first { border-left: 1px solid var(--line); }
 tbody tr:nth-child(even) > * { background: var(--band); }
 tbody th.group { background: var(--paper) !important; }
 tbody { border-bottom: 1px solid var(--line); }
