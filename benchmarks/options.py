@@ -37,10 +37,7 @@ VARIANTS = {
     'channels-last': ('model.trunk.channels_last=True', ),
     'compiled-trunk': ('model.trunk.compile=True', ),
     'consistency-every-2nd': ('custom_hooks.0.every=2', ),
-    'consistency-every-4th': ('custom_hooks.0.every=4', ),
     'distillation-every-2nd': ('custom_hooks.1.distill_every=2', ),
-    'distillation-every-4th': ('custom_hooks.1.distill_every=4', ),
-    'cached-1-view': (CACHED.format(views=1), ),
     'cached-4-views': (CACHED.format(views=4), ),
 }
 
