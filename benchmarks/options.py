@@ -14,9 +14,8 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean
 
-from mbcd_mmaction.analysis.scalars import read_scalars
 from mbcd_mmaction.analysis.tables import markdown
 from mbcd_mmaction.apis.benchmark.campaign import run_all
 from mbcd_mmaction.apis.benchmark.experiment import Experiment
@@ -94,7 +93,6 @@ def main() -> int:
     ]
     done, failed = run_all(experiments, run, args.jobs, tools.stop)
     for result in done:
-        result['step_seconds'] = step_seconds(args.work_dir, result)
         del result['options']  # they name folders of this machine
     args.results.parent.mkdir(parents=True, exist_ok=True)
     args.results.write_text(
@@ -133,14 +131,6 @@ def make_cache(target: str, checkpoint: Path, folder: Path,
          '--cfg-options', *frozen(checkpoint)], cwd=ROOT, check=True)
 
 
-def step_seconds(work_dir: Path, result: dict) -> float:
-    """Median time of a training step as logged, without the data's."""
-    experiment = Experiment('mbcd', 'mini', result['target'],
-                            result['seed'], (), result['variant'])
-    rows = read_scalars(work_dir / experiment.name).train
-    return round(median(row['time'] - row['data_time'] for row in rows), 4)
-
-
 def table(results: list[dict]) -> str:
     """Variants by accuracy, and the difference to exact, cell by cell."""
     cells = {(r['variant'], r['target'], r['seed']): r for r in results}
@@ -158,11 +148,9 @@ def table(results: list[dict]) -> str:
         row.append(percent([top1(r, 'source') for r in own]))
         gain = [top1(a) - top1(b) for a, b in pairs]
         row.append(f'{100 * fmean(gain):+.1f}' if gain else '')
-        ratio = [a['step_seconds'] / b['step_seconds'] for a, b in pairs]
-        row.append(f'{median(ratio):.2f}' if ratio else '')
         rows.append(row)
-    return markdown(['variant', *targets, 'average', 'source', 'to exact',
-                     'step time / exact'], rows)
+    return markdown(['variant', *targets, 'average', 'source', 'to exact'],
+                    rows)
 
 
 def top1(result: dict, part: str = 'target') -> float:

@@ -1,4 +1,5 @@
 """The figures of docs/performance.md are those that the commands left."""
+import importlib
 import json
 from pathlib import Path
 from statistics import median
@@ -108,3 +109,23 @@ def test_scale():
             'ms on 8 GPUs at 450 GB/s') in PAGE
     assert (f'{1e3 * far["inner_s"]:.0f} and {1e3 * far["buckets_s"]:.0f} ms '
             'on 64 GPUs at 25 GB/s') in PAGE
+
+
+def test_shortcuts(monkeypatch):
+    """The table is the tool's own, and the text says its extremes."""
+    monkeypatch.syspath_prepend(str(ROOT / 'benchmarks'))
+    options = importlib.import_module('options')
+    lines = (ROOT / 'benchmarks/results/options.jsonl').read_text()
+    done = [json.loads(line) for line in lines.splitlines()]
+    assert {(r['variant'], r['target'], r['seed']) for r in done} == {
+        (v, t, 0) for v in options.VARIANTS for t in ('D1', 'D2')}
+    table = options.table(done)
+    assert table in (ROOT / 'docs/performance.md').read_text()
+    gain = {line.split('|')[1].strip(): line.split('|')[-2].strip()
+            for line in table.splitlines()[2:]}
+    rounding = [gain[v] for v in ('folded-norms', 'channels-last',
+                                  'compiled-trunk')]
+    low, high = min(rounding, key=float), max(rounding, key=float)
+    assert f'{low} to {high}, is what rounding alone does' in PAGE
+    assert [v for v in gain if not float(low) <= float(gain[v])
+            <= float(high)] == ['bf16-all']

@@ -8,8 +8,6 @@ from mmaction.registry import HOOKS, OPTIM_WRAPPERS
 from mmengine.config import Config, DictAction
 from test_demo import ROOT, load
 
-from mbcd_mmaction.analysis.scalars import Scalars
-
 ACCURACY = {'exact': .75, 'bf16-trunk': .5}
 
 
@@ -17,9 +15,6 @@ ACCURACY = {'exact': .75, 'bf16-trunk': .5}
 def tool(monkeypatch):
     tool = load('benchmarks/options.py')
     monkeypatch.setattr(tool, 'make_mini', lambda root: None)
-    monkeypatch.setattr(tool, 'read_scalars', lambda path: Scalars([
-        dict(step=n, loss=1.0, time=t, data_time=.5)
-        for n, t in enumerate((1.5, 2.5, 9.5))]))
     return tool
 
 
@@ -59,12 +54,11 @@ def test_every_cell_once(tool, monkeypatch, tmp_path, capsys):
     rows = [json.loads(line) for line in
             (tmp_path / 'options.jsonl').read_text().splitlines()]
     assert len(rows) == len(ran) - 3
-    assert all(row['step_seconds'] == 2.0 for row in rows)
     assert str(tmp_path) not in (tmp_path / 'options.jsonl').read_text()
     printed = capsys.readouterr().out
     line, = [x for x in printed.splitlines() if x.startswith('| bf16-trunk')]
     assert [x.strip() for x in line.split('|')[2:-1]] == [
-        '50.0'] * 5 + ['-25.0', '1.00']
+        '50.0'] * 5 + ['-25.0']
 
 
 def test_nothing_to_compare_with(tool, monkeypatch, tmp_path, capsys):
