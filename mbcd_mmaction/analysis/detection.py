@@ -224,7 +224,8 @@ def detection_rows(runs: Mapping[str, Mapping]) -> list[dict]:
 
     Returns:
         list[dict]: ``run``, ``output``, the numbers of misclassification,
-        and those of OOD detection with 'ood_' before them, if there are any.
+        and those of OOD detection with 'ood_' before them, where there are
+        any: an output that some OOD clip is without has none.
     """
     rows = []
     for run, found in runs.items():
@@ -245,11 +246,11 @@ def detection_table(rows: Sequence[Mapping]) -> str:
         rows (Sequence[Mapping]): Of :func:`detection_rows`; what is not
             defined is shown as '-'.
     """
-    names = [name for name in _COLUMNS if name in rows[0]]
+    names = [name for name in _COLUMNS if any(name in row for row in rows)]
     return markdown(
         ['run', 'output', *[_COLUMNS[name][0] for name in names]],
         [[row['run'], row['output'],
-          *['-' if row[name] is None else
+          *['-' if row.get(name) is None else
             f'{_COLUMNS[name][1] * row[name]:.1f}' for name in names]]
          for row in rows])
 

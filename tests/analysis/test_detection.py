@@ -201,6 +201,17 @@ def test_numbers_of_a_run_and_their_rows():
     assert 'ood_auroc' not in detection_rows({'A': without})[0]
 
 
+def test_an_output_that_foreign_clips_are_without():
+    """The learnt set has 'depth', the foreign one has not."""
+    scores = {name: two([.9, .6, .7]) for name in ('fused', 'depth')}
+    rows = detection_rows({'A': detection_numbers(
+        scores, np.zeros(3), {'fused': two([.5, .6])})})
+    fused, depth = ([cell.strip() for cell in line.split('|')[2:-1]]
+                    for line in detection_table(rows).splitlines()[2:])
+    assert depth[0] == 'depth' and depth[-3:] == ['-'] * 3
+    assert fused[0] == 'fused' and fused[-3] == '91.7'  # 5.5 of 6 pairs
+
+
 def test_table_in_the_units_of_papers():
     rows = detection_rows({'A': detection_numbers(
         {'fused': np.array([[.9, .1], [.6, .4], [.3, .7], [.55, .45]]),

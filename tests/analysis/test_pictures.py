@@ -49,6 +49,16 @@ def test_one_run_is_enough(tmp_path):
         assert path.stat().st_size > 1000
 
 
+def test_legend_has_the_names_of_all_panels():
+    figure, axes = style.panels(columns=2, rows=1)
+    axes[0][0].plot([0, 1], label='ERM')
+    for name in ('ERM', 'MBCD'):
+        axes[0][1].plot([0, 1], label=name)
+    style.legend_above(figure)
+    legend, = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ['ERM', 'MBCD']
+
+
 def test_colours():
     names = [f'm{i}' for i in range(8)]
     colours = style.colours_of(['fused', *names])

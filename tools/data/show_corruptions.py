@@ -1,7 +1,7 @@
 """Picture of a clip under each corruption that fits, at each severity.
 
 python tools/data/show_corruptions.py configs/mbcd/mini_d1.py \
-docs/images/corruptions.png --clip 5
+docs/images/corruptions.png --clip 7
 """
 import argparse
 from pathlib import Path

@@ -88,10 +88,15 @@ def panels(columns: int,
 
 
 def legend_above(figure: Figure) -> None:
-    """One legend for all panels, of the first one's lines, above them."""
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc='outside upper center',
-                  ncols=min(len(labels), 4), fontsize=8, frameon=False)
+    """One legend for all panels, of every name in any of them, above."""
+    found = {}
+    for axis in figure.axes:
+        for handle, label in zip(*axis.get_legend_handles_labels(),
+                                 strict=True):
+            found.setdefault(label, handle)
+    figure.legend(found.values(), found.keys(), loc='outside upper center',
+                  ncols=max(1, min(len(found), 4)), fontsize=8,
+                  frameon=False)
 
 
 def save(figure: Figure, path: str | Path) -> None:

@@ -98,7 +98,8 @@ def fitting_corruptions(cfg: Config, split: str = 'test'
     for.
 
     Args:
-        cfg (Config): Its dataset is asked for its first clip.
+        cfg (Config): Its dataset is asked for its clips: a modality may be
+            absent from some of them.
         split (str): Defaults to 'test'.
 
     Returns:
@@ -106,15 +107,23 @@ def fitting_corruptions(cfg: Config, split: str = 'test'
 
     Raises:
         FileNotFoundError: The media are absent.
+        ValueError: None fits.
     """
     check_datasets(cfg, [split])
     leaf = next(leaf_datasets(cfg[f'{split}_dataloader']['dataset']))
-    sources = DATASETS.build(
-        {**leaf, 'pipeline': []}).get_data_info(0)['sources']
-    return [(modality, corruption)
-            for modality, source in sources.items()
-            for corruption, kind in CORRUPTIONS.items()
-            if kind.of == _KINDS.get(source['modality'])]
+    clips = DATASETS.build({**leaf, 'pipeline': []})
+    media = {modality: source['modality'] for i in range(len(clips))
+             for modality, source in clips.get_data_info(i)['sources'].items()
+             if source is not None}
+    pairs = [(modality, corruption)
+             for modality, medium in media.items()
+             for corruption, kind in CORRUPTIONS.items()
+             if kind.of == _KINDS.get(medium)]
+    if not pairs:
+        raise ValueError(
+            'corruptions: expected a modality of RGB frames or of sound, got '
+            f'{media}; name one that fits, as flow:frame_drop')
+    return pairs
 
 
 def parse_corruptions(text: str) -> tuple[tuple[str, str], ...]:

@@ -73,7 +73,8 @@ class Figure:
             with a ``name`` and ``describe()``.
         settings (dict): What it was measured with, e.g. the seed.
         numbers (dict): By the name of a run; whatever JSON can hold.
-        rows (list): The table, one dict of cells a row, equal keys.
+        rows (list): The table, one dict of cells a row; a cell that a row
+            is without is empty.
     """
     name: str
     caption: str
@@ -202,7 +203,8 @@ def write_figure(figure: Figure, out: str | Path) -> dict[str, Any]:
     if figure.rows:
         table = path.with_suffix('.csv')
         with table.open('w', newline='', encoding='utf-8') as file:
-            writer = csv.DictWriter(file, list(figure.rows[0]))
+            writer = csv.DictWriter(file, list(dict.fromkeys(
+                name for row in figure.rows for name in row)))
             writer.writeheader()
             writer.writerows(figure.rows)
         print(f'table: {table}')

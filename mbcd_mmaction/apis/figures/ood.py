@@ -29,6 +29,8 @@ def with_clips_of(cfg: Config, other: Config, split: str = 'test') -> Config:
         for name in ('pipeline', 'modalities'):
             if name in own:
                 leaf[name] = copy.deepcopy(own[name])
+            else:  # all that the set has, as of one's own clips
+                leaf.pop(name, None)
         leaf.pop('trunk_cache', None)
     loader = copy.deepcopy(cfg[f'{split}_dataloader'])
     loader['dataset'] = dataset

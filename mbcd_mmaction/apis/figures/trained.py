@@ -3,6 +3,7 @@ import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -110,14 +111,25 @@ def load_trained(cfg: Config,
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
-        ValueError: ``student`` without an averaged model in the file.
+        ValueError: ``student`` without an averaged model in the file, or
+            weights of another network.
     """
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(
             f'expected a checkpoint file, found none at {checkpoint}; '
             'tools/train.py writes them to its work directory')
     model = revert_sync_batchnorm(MODELS.build(cfg.model))
-    state = load_checkpoint(model, str(checkpoint), map_location='cpu')
+    # Left to itself the host loads what fits, says so, and goes on: the
+    # rest would be random weights, and their numbers look like numbers.
+    try:
+        state = load_checkpoint(model, str(checkpoint), map_location='cpu',
+                                strict=True)
+    except RuntimeError as error:
+        raise ValueError(
+            f'{checkpoint}: expected the weights of the network that the '
+            'config builds, got those of another; give it the config and '
+            'the --cfg-options of its training. '
+            f'{shorten(str(error), 300)}') from error
     if student:
         if 'ema_state_dict' not in state:
             raise ValueError(
@@ -129,7 +141,7 @@ def load_trained(cfg: Config,
             name[len(lead):]: tensor
             for name, tensor in state['ema_state_dict'].items()
             if name.startswith(lead)
-        })
+        }, strict=True)
     return model.to(get_device()).eval()
 
 

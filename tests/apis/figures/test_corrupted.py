@@ -122,6 +122,25 @@ def test_which_fit(mini_root):
         ('video', 'defocus_blur'), ('video', 'brightness'),
         ('video', 'frame_drop'), ('audio', 'wind_noise'),
         ('audio', 'white_noise')]
+    cfg = mini_config(mini_root)
+    cfg.test_dataloader.dataset.update(modalities=['flow'], layout='clips')
+    with pytest.raises(ValueError, match='expected a modality of RGB'):
+        fitting_corruptions(cfg)
+
+
+def test_which_fit_where_the_first_clip_is_silent(mini_root, monkeypatch):
+    cfg = mini_config(mini_root)
+    kind = DATASETS.get(cfg.test_dataloader.dataset.type)
+    read = kind.get_data_info
+
+    def get_data_info(self, idx):
+        record = read(self, idx)
+        if idx == 0:
+            record['sources']['audio'] = None
+        return record
+
+    monkeypatch.setattr(kind, 'get_data_info', get_data_info)
+    assert ('audio', 'wind_noise') in fitting_corruptions(cfg)
 
 
 def test_clips_of_the_loader(mini_root):
@@ -179,6 +198,11 @@ def test_another_sets_clips(mini_root):
     assert found.test_dataloader.batch_size == cfg.test_dataloader.batch_size
     assert found.val_dataloader == cfg.val_dataloader
     assert (cfg.to_dict(), other.to_dict()) == before
+    # a choice of the other's does not outlive it
+    other.test_dataloader.dataset.modalities = ['flow']
+    del cfg.test_dataloader.dataset.modalities
+    found = with_clips_of(cfg, other)
+    assert 'modalities' not in found.test_dataloader.dataset
     # and they can be read
     mini = mini_config(mini_root)
     other = mini_config(mini_root)
@@ -200,7 +224,8 @@ def test_full_size_clips(tmp_path):
 
     clean = clip(cfg)
     assert clean['video'].shape == (1, 3, 32, 224, 224)
-    for modality, corruption in fitting_corruptions(cfg):
+    # one of each modality: clips of this size take their time
+    for modality, corruption in dict(fitting_corruptions(cfg)).items():
         found = clip(corrupt(cfg, modality, corruption, 5))
         for name, x in found.items():
             assert x.dtype == clean[name].dtype

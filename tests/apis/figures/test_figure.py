@@ -116,6 +116,16 @@ def test_what_is_written(checkpoint, tmp_path, capsys):
                 'numbers', 'table', 'picture']
 
 
+def test_rows_of_different_cells(checkpoint, tmp_path):
+    """Models of other modalities in one table: empty where one is without."""
+    mixed = figure(checkpoint)
+    mixed.rows = [dict(run='a', x=.5), dict(run='b', y=1.0, x=.25)]
+    write_figure(mixed, tmp_path)
+    with open(tmp_path / 'missing_modalities.csv', newline='') as file:
+        assert list(csv.reader(file)) == [
+            ['run', 'x', 'y'], ['a', '0.5', ''], ['b', '0.25', '1.0']]
+
+
 def test_no_folder_of_the_machine(checkpoint, tmp_path):
     config = tmp_path / 'configs' / 'mbcd' / 'mini_d1.py'
     record = write_figure(figure(checkpoint, config=str(config)), tmp_path)

@@ -133,3 +133,18 @@ def test_what_is_not_there(trained, tmp_path):
         load_trained(cfg, path, student=True)
     with pytest.raises(ValueError, match='no clip to predict'):
         predict(load_trained(cfg, path), [])
+
+
+def test_weights_of_another_network(trained, tmp_path):
+    """What fits only in part would be scored with random weights."""
+    cfg, path, teacher, _ = trained
+    other = cfg.copy()
+    other.model = dict(cfg.model, modalities=['video', 'audio'])
+    with pytest.raises(ValueError, match='those of another.*fusion_head'):
+        load_trained(other, path)
+    state = teacher.state_dict()
+    lost = next(name for name in state if name.startswith('fusion_head'))
+    torch.save(dict(state_dict={n: x for n, x in state.items() if n != lost}),
+               tmp_path / 'part.pth')
+    with pytest.raises(ValueError, match=f'missing keys .*{lost}'):
+        load_trained(cfg, tmp_path / 'part.pth')
