@@ -137,11 +137,11 @@ def load_trained(cfg: Config,
                 "expected 'ema_state_dict', as WATeacherDistillHook and "
                 f'SimpleMovingAverageHook write it, got {sorted(state)}')
         lead = 'module.'
-        load_state_dict(model, {
-            name[len(lead):]: tensor
-            for name, tensor in state['ema_state_dict'].items()
-            if name.startswith(lead)
-        }, strict=True)
+        own = {name[len(lead):]: tensor
+               for name, tensor in state['ema_state_dict'].items()
+               if name.startswith(lead)}
+        # what is frozen is shared, and stands in state_dict alone
+        load_state_dict(model, {**model.state_dict(), **own}, strict=True)
     return model.to(get_device()).eval()
 
 

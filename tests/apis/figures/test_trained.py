@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from mmaction.registry import MODELS
 from mmengine.runner import Runner
 from torch.utils.data import Subset
 from trained_runs import mini_config, save_checkpoint
@@ -16,6 +17,7 @@ from mbcd_mmaction.apis.figures.trained import (
     predict,
     predict_variants,
 )
+from mbcd_mmaction.models.averaged_model import WeightAverageTeacher
 
 
 @pytest.fixture(scope='module')
@@ -52,6 +54,31 @@ def test_student_and_averaged_model(trained):
         assert not model.training
         for name, tensor in model.state_dict().items():
             assert torch.equal(tensor, source.state_dict()[name]), name
+
+
+def test_student_beside_a_frozen_trunk(mini_root, tmp_path):
+    """What both share stands in the averaged model's weights alone."""
+    cfg = mini_config(mini_root)
+    cfg.model.branches.audio.trunk_stages = 1
+    student = MODELS.build(cfg.model)
+    teacher = WeightAverageTeacher(student)
+    shared = teacher.shared_names
+    with torch.no_grad():
+        for name, param in student.named_parameters():
+            if name not in shared:
+                param.add_(1)
+    state, own = teacher.module.state_dict(), teacher.state_dict()
+    student_state = student.state_dict()
+    assert shared and not any(f'module.{name}' in own for name in shared)
+    # as the hook leaves them: the averaged model in the student's place
+    own.update({name: student_state[name.removeprefix('module.')]
+                for name in own if name.startswith('module.')})
+    path = tmp_path / 'epoch_1.pth'
+    torch.save(dict(state_dict=state, ema_state_dict=own), path)
+    for kind, wanted in ((False, state), (True, student_state)):
+        found = load_trained(cfg, path, student=kind).state_dict()
+        assert found.keys() == wanted.keys()
+        assert all(torch.equal(found[n], x) for n, x in wanted.items())
 
 
 def test_embeddings_are_the_fusion_heads_input(trained):
