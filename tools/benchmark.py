@@ -80,7 +80,8 @@ def main() -> int:
     except KeyboardInterrupt:
         print('interrupted: the same command goes on', file=sys.stderr)
         return 130
-    except (ImportError, NameError, ValueError) as error:  # nothing ran
+    except (ImportError, NameError, RuntimeError, ValueError) as error:
+        # No submitit or Slurm, or one that refuses: nothing ran.
         print(error, file=sys.stderr)
         return 2
     print(f'{args.results}: {len(failed)} of {len(todo)} failed')
@@ -103,7 +104,7 @@ def run(experiments: list[Experiment], job: Job,
 def print_commands(experiment: Experiment,
                    args: argparse.Namespace) -> None:
     """The training and the test, as they would be called in the root."""
-    work_dir = args.work_dir / experiment.name
+    work_dir = args.work_dir.resolve() / experiment.name
     if work_dir.is_relative_to(ROOT):
         work_dir = work_dir.relative_to(ROOT)
     best = work_dir / 'best_acc_top1_epoch_*.pth'
@@ -112,7 +113,11 @@ def print_commands(experiment: Experiment,
             experiment.train_command(work_dir, args.gpus, extra),
             experiment.test_command(work_dir, best, args.gpus)):
         python = ['python'] if command[0].endswith('.py') else []
-        print(shlex.join([*python, *command]).replace(f"'{best}'", str(best)))
+        # the star is for the shell: unquoted
+        print(' '.join(
+            f'{shlex.quote(str(work_dir))}/{best.name}'
+            if word == str(best) else shlex.quote(word)
+            for word in [*python, *command]))
 
 
 if __name__ == '__main__':

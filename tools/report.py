@@ -1,6 +1,6 @@
 """The comparison of methods as tables, figures and one HTML page.
 
-    python tools/report.py work_dirs/mini/results.jsonl --out work_dirs/report
+    python tools/report.py work_dirs/benchmark/results.jsonl --out DIR
 
 docs/report.md says what the tables hold and what the tests assume.
 """

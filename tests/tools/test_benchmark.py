@@ -152,6 +152,27 @@ def test_dry_run(run, root, tmp_path, capsys):
     assert not (tmp_path / 'w').exists()
 
 
+def test_dry_run_names_folders_from_the_root(run, root, tmp_path, capsys,
+                                             monkeypatch):
+    """Whence it is called makes no difference; the commands go there."""
+    (root / 'here').mkdir()
+    monkeypatch.chdir(root / 'here')
+    assert run('--dry-run', '--work-dir', 'w') == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert f' here/w/{NAMES[0]}/best_acc_top1_epoch_*.pth ' in lines[2]
+    assert run('--dry-run', '--work-dir', 'a b') == 0
+    words = shlex.split(capsys.readouterr().out.splitlines()[2])
+    assert f'here/a b/{NAMES[0]}/best_acc_top1_epoch_*.pth' in words
+
+
+def test_no_cluster_is_said(run, tmp_path, monkeypatch, capsys):
+    pytest.importorskip('submitit', reason='submitit is not installed')
+    monkeypatch.setenv('PATH', '')
+    assert run('--executor', 'slurm') == 2
+    assert 'srun' in capsys.readouterr().err
+    assert not (tmp_path / 'r.jsonl').exists()
+
+
 def test_a_wrong_protocol_is_said(run, root, tmp_path, capsys):
     (root / 'toy.yaml').write_text(PROTOCOL.replace('mbcd', 'mcbd'))
     assert run() == 2
@@ -315,3 +336,7 @@ def test_paths_leave_a_text():
         'File "a.py", line 3, b.pth: see https://x.org/a/b and docs/a.md, '
         '-1/2, 3 / 4')
     assert without_paths(r'C:\Data\me\a.txt ~/b/c.txt') == 'a.txt c.txt'
+    assert without_paths(
+        f'No such file:{top}/a.txt, PATH={top}/b/bin:{top}/c/bin, '
+        f'file://{top}/d.txt, D:/e/f.txt') == (
+        'No such file:a.txt, PATH=bin:bin, d.txt, f.txt')

@@ -78,7 +78,7 @@ def test_there_are_commands():
 
 @pytest.mark.parametrize('command', COMMANDS)
 def test_commands_of_the_docs(command, run_tool, tmp_path, capsys):
-    lines = dict(mini=mini_set(), epic=whole('epic', ('erm', )),
+    lines = dict(benchmark=mini_set(), epic=whole('epic', ('erm', )),
                  hac=whole('hac', ('mbcd', )))
     for name, some in lines.items():
         (tmp_path / 'work_dirs' / name).mkdir(parents=True)

@@ -16,7 +16,7 @@ __all__ = ['ProtocolError', 'read_protocol']
 KEYS = ('dataset', 'targets', 'pairs', 'modalities', 'methods', 'seeds')
 METHOD_KEYS = ('method', 'variant', 'options', 'options_by_count')
 # Would be true on one machine alone, and would enter the record.
-_MACHINE_PATH = re.compile(r'(?<![\w.])(?:~?/|[A-Za-z]:\\)')
+_MACHINE_PATH = re.compile(r'(?<![\w.:/])~?/|\b[A-Za-z]:[/\\]|\bfile:')
 _NAME = re.compile(r'[a-z0-9]+(-[a-z0-9]+)*')
 
 

@@ -12,7 +12,8 @@ __all__ = ['commit_of', 'versions', 'without_paths']
 # What a run is computed by; results and scratch files beside are not.
 CODE = ('mbcd_mmaction', 'configs', 'tools')
 # An absolute path of two parts or more, not within a URL or another path.
-_PATH = re.compile(r'(?<![\w:/.~-])(?:~|[A-Za-z]:)?[/\\](?:[\w.+@-]+[/\\])+')
+_PATH = re.compile(
+    r'(?<![\w/.~-])(?:~|file://|[A-Za-z]:)?[/\\](?:[\w.+@-]+[/\\])+')
 
 
 def versions() -> dict[str, str | None]:

@@ -69,6 +69,12 @@ def test_methods_with_options(read):
         ('erm', '', ()), ('mbcd', 'x-1', ('a.b=1', ))]
 
 
+def test_an_address_is_no_path_of_a_machine(read):
+    found = read(TOY.replace('[erm, mbcd]', """
+  - {method: erm, variant: x, options: ['a.b=https://x.org/a/b.pth']}"""))
+    assert found[0].options == ('a.b=https://x.org/a/b.pth', )
+
+
 def test_pairs(read):
     found = read(TOY.replace('targets: [D1, D2]', 'pairs: [[D1, D1]]'))
     assert found[0] == Experiment('erm', 'toy', 'D1', 0, (), '',
@@ -98,6 +104,8 @@ def test_pairs(read):
      "expected a list of 'key=value'"),
     ('[erm, mbcd]', '[{method: erm, variant: v, options: [a=/data/b.pth]}]',
      'paths from the root of the checkout.*/data/b.pth'),
+    ('[erm, mbcd]', r'[{method: erm, variant: v, options: ["a=[D:/b.pth]"]}]',
+     'paths from the root of the checkout'),
     ('[erm, mbcd]', '[{method: erm, options_by_count: [a=1]}]',
      'options_by_count: expected numbers'),
     ('[D1, D2]', '[D1, D4]',
