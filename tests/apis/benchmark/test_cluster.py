@@ -1,7 +1,7 @@
 """Jobs through submitit: its local executor, and Slurm's commands faked."""
+import multiprocessing
 import os
 import stat
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,44 +11,23 @@ from mbcd_mmaction.apis.benchmark.campaign import Job
 from mbcd_mmaction.apis.benchmark.experiment import Experiment
 
 pytest.importorskip('submitit', reason='submitit is not installed')
+from submitit.core import submission  # noqa: E402
+
 from mbcd_mmaction.apis.benchmark import cluster  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]
 EXPERIMENTS = [Experiment(method, 'toy', 'D1', 0)
                for method in ('erm', 'mbcd')]
 NAMES = [e.name for e in EXPERIMENTS]
-# Slurm in as far as submitit asks it: jobs are processes of this machine.
-SBATCH = r"""#!{python}
-import os, pathlib, re, subprocess, sys
-text = pathlib.Path(sys.argv[-1]).read_text()
-array = re.search(r'--array=0-(\d+)%(\d+)', text)
-state = pathlib.Path(os.environ['FAKE_SLURM'])
-(state / 'script').write_text(text)
-for task in range(int(array[1]) + 1):
-    env = dict(os.environ, SLURM_JOB_ID=f'7{{task}}', SLURM_PROCID='0',
-               SLURM_NTASKS='1', SLURM_JOB_NUM_NODES='1', SLURM_NODEID='0',
-               SLURM_LOCALID='0', SLURM_JOB_NODELIST='here',
-               SLURM_ARRAY_JOB_ID='7', SLURM_ARRAY_TASK_ID=str(task))
-    log = open(state / f'log{{task}}', 'w')
-    process = subprocess.Popen(['bash', sys.argv[-1]], env=env, stdout=log,
-                               stderr=log, start_new_session=True)
-    (state / f'7_{{task}}').write_text(str(process.pid))
-print('Submitted batch job 7')
+# Slurm in as far as submitit asks it: `start` makes its jobs run.
+SBATCH = """
+cp "${!#}" "$FAKE_SLURM/script"
+echo PENDING > "$FAKE_SLURM/state"
+echo Submitted batch job 7
 """
-SRUN = """#!/bin/bash
-while [[ $1 == -* ]]; do
-    if [[ $1 == --* && $1 != *=* && $2 != -* && $2 != {python} ]]; then shift
-    fi
-    shift
-done
-exec "$@"
-"""
-SACCT = """#!{python}
-import os, pathlib
-print('JobID|State|NodeList')
-for path in pathlib.Path(os.environ['FAKE_SLURM']).glob('7_*'):
-    alive = pathlib.Path('/proc', path.read_text()).exists()
-    print(f'{{path.name}}|{{"RUNNING" if alive else "COMPLETED"}}|here')
+SACCT = """
+echo 'JobID|State|NodeList'
+for task in 0 1; do echo "7_$task|$(cat "$FAKE_SLURM/state")|here"; done
 """
 
 
@@ -65,13 +44,33 @@ def slurm(tmp_path, monkeypatch):
     folder, state = tmp_path / 'bin', tmp_path / 'state'
     folder.mkdir()
     state.mkdir()
-    for name, text in dict(sbatch=SBATCH, srun=SRUN, sacct=SACCT).items():
+    for name, text in dict(sbatch=SBATCH, srun='', sacct=SACCT).items():
         path = folder / name
-        path.write_text(text.format(python=sys.executable))
+        path.write_text(f'#!/bin/bash\n{text}')
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv('PATH', f'{folder}{os.pathsep}{os.environ["PATH"]}')
     monkeypatch.setenv('FAKE_SLURM', str(state))
     return state
+
+
+def start(folder, task):
+    """Run a job of the array in a process of its own, to its end.
+
+    A copy of this one: what is imported here need not be again.
+    """
+
+    def work():
+        os.environ.update(
+            SUBMITIT_EXECUTOR='slurm', SLURM_JOB_ID=f'7{task}',
+            SLURM_PROCID='0', SLURM_NTASKS='1', SLURM_JOB_NUM_NODES='1',
+            SLURM_NODEID='0', SLURM_LOCALID='0', SLURM_JOB_NODELIST='here',
+            SLURM_ARRAY_JOB_ID='7', SLURM_ARRAY_TASK_ID=str(task))
+        submission.process_job(folder)
+
+    process = multiprocessing.get_context('fork').Process(target=work)
+    process.start()
+    process.join()
+    assert process.exitcode == 0
 
 
 def run(job, name, experiments=EXPERIMENTS, **kwargs):
@@ -79,6 +78,7 @@ def run(job, name, experiments=EXPERIMENTS, **kwargs):
 
 
 def test_a_local_job_records_its_own_failure(job, monkeypatch, capsys):
+    """In an interpreter that knows of the job what was written for it."""
     monkeypatch.setenv('FAKE_TRAIN', 'fail')
     assert run(job, 'local', EXPERIMENTS[:1]) == ([], NAMES[:1])
     record, = records(job.results)
@@ -86,7 +86,7 @@ def test_a_local_job_records_its_own_failure(job, monkeypatch, capsys):
     assert f'[1/1] FAILED {NAMES[0]}' in capsys.readouterr().out
 
 
-def test_slurm_jobs_go_on_without_who_waits(job, slurm):
+def test_slurm_jobs_outlive_who_waits(job, slurm):
 
     def interrupt(seconds):
         raise KeyboardInterrupt
@@ -98,8 +98,12 @@ def test_slurm_jobs_go_on_without_who_waits(job, slurm):
     for line in ('--array=0-1%2', '--partition=gpu', '--time=600',
                  '--gpus-per-node=1'):
         assert f'#SBATCH {line}\n' in script
+    assert 'export SUBMITIT_EXECUTOR=slurm\n' in script
+    assert f'submitit.core._submit {job.out / "jobs"}\n' in script
+    assert not calls(job.out)
     (slurm / 'script').unlink()
-    done, failed = run(job, 'slurm', jobs=2)
+    done, failed = run(job, 'slurm', jobs=2, wait=lambda seconds: [
+        start(job.out / 'jobs', task) for task in (0, 1)])
     assert [r['method'] for r in done] == ['erm', 'mbcd']
     assert not failed
     assert not (slurm / 'script').exists()  # nothing was submitted again
