@@ -29,7 +29,7 @@ def test_config_snippet_is_the_shipped_method(tmp_path):
 
 
 def test_named_files_exist():
-    names = re.findall(r'(?:tools|configs|docs)/[\w/.-]+\w', TEXT)
+    names = re.findall(r'(?:tools|configs|docs|benchmarks)/[\w/.-]+\w', TEXT)
     names += [f'mbcd_mmaction/{n}' for n in re.findall(
         r'`((?:functional|models)/\w+\.py)`', TEXT)]
     assert len(names) > 12

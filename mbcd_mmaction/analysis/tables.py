@@ -3,7 +3,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 
 __all__ = [
-    'demo_table', 'markdown', 'mean_std', 'outputs_of', 'results_page'
+    'demo_table', 'markdown', 'mean_std', 'outputs_of'
 ]
 
 
@@ -68,94 +68,3 @@ def demo_table(results: Mapping[str, Mapping]) -> str:
                     for key in outputs.values()]
         rows.append(row)
     return markdown(header, rows)
-
-
-def results_page(results: Sequence[Mapping], methods: Mapping[str, str],
-                 command: str) -> str:
-    """A page of tables: unseen targets, sources, and each modality.
-
-    Args:
-        results (Sequence[Mapping]): What ``run_experiment`` returned.
-        methods (Mapping[str, str]): Folder of configs to printed name; rows
-            follow its order.
-        command (str): Printed as the command that makes the page.
-    """
-    seeds = sorted({r['seed'] for r in results})
-    targets = sorted({r['target'] for r in results})
-    outputs = outputs_of(results[0]['target_metrics'])
-    domain_header = ['method', *targets, 'average']
-    output_header = ['method', *outputs]
-
-    def by_domain(part: str) -> str:
-        return markdown(domain_header, [
-            [name, *[mean_std(_scores(results, method, t, part, 'acc/top1'))
-                     for t in targets],
-             mean_std(_averages(results, method, part, 'acc/top1'))]
-            for method, name in methods.items()
-            if any(r['method'] == method for r in results)
-        ])
-
-    def by_output(part: str) -> str:
-        return markdown(output_header, [
-            [name, *[mean_std(_averages(results, method, part, key))
-                     for key in outputs.values()]]
-            for method, name in methods.items()
-            if any(r['method'] == method for r in results)
-        ])
-
-    sections = [
-        '# Results on the mini set', f'Made by `{command}`.',
-        f'Top-1 (%), mean ± standard deviation over {len(seeds)} seeds. Each '
-        'column is the domain that is unseen in training; the checkpoint is '
-        'the best on the validation split of the other two.',
-        '## Unseen target, fused', by_domain('target_metrics'),
-        '## Source validation, fused (selection)',
-        by_domain('source_metrics'),
-        '## Unseen target, each output, average of the targets',
-        by_output('target_metrics'),
-        '## Source validation, each output, average of the targets',
-        by_output('source_metrics'),
-        '## Unseen target, fused, cell by cell (target and seed)',
-        markdown(['pair', 'better', 'equal', 'worse', 'mean difference'],
-                 _pairs(results, methods))
-    ]
-    return '\n\n'.join(sections) + '\n'
-
-
-def _pairs(results: Sequence[Mapping],
-           methods: Mapping[str, str]) -> list[list[str]]:
-    """How often, and by how much, each method beats those before it."""
-    scores = {(r['method'], r['target'], r['seed']):
-              r['target_metrics']['acc/top1'] for r in results}
-    present = [m for m in methods if any(key[0] == m for key in scores)]
-    rows = []
-    for i, one in enumerate(present):
-        for other in present[:i]:
-            gaps = [value - scores[(other, *key[1:])]
-                    for key, value in scores.items() if key[0] == one]
-            rows.append([
-                f'{methods[one]} to {methods[other]}',
-                str(sum(gap > 0 for gap in gaps)),
-                str(sum(gap == 0 for gap in gaps)),
-                str(sum(gap < 0 for gap in gaps)),
-                f'{100 * fmean(gaps):+.1f}'
-            ])
-    return rows
-
-
-def _scores(results: Sequence[Mapping], method: str, target: str, part: str,
-            key: str) -> list[float]:
-    """One score a seed."""
-    return [r[part][key] for r in results
-            if r['method'] == method and r['target'] == target]
-
-
-def _averages(results: Sequence[Mapping], method: str, part: str,
-              key: str) -> list[float]:
-    """One average over the targets a seed."""
-    seeds = sorted({r['seed'] for r in results})
-    return [
-        fmean(r[part][key] for r in results
-              if r['method'] == method and r['seed'] == seed)
-        for seed in seeds
-    ]

@@ -1,7 +1,8 @@
 """Where the numbers come from."""
 from collections import Counter
+from collections.abc import Sequence
 
-from ..records import Records
+from ..records import Records, Run
 from .document import Table, join, plain
 from .layout import name_of
 
@@ -29,11 +30,8 @@ def provenance_table(records: Records) -> Table:
         ('superseded lines', str(records.superseded)),
         ('lines cut off in writing', ', '.join(records.torn) or '0'),
     ]
-    rows += [
-        (f'hours of {part}',
-         f'{sum(run.hours.get(part, 0) for run in runs):.2f}')
-        for part in ('train', 'test')
-    ]
+    rows += [(f'hours of {part}', _hours(runs, part))
+             for part in ('train', 'test')]
     rows.append(('commit', _counted(Counter(
         run.commit or 'unknown' for run in runs))))
     rows += [
@@ -43,6 +41,14 @@ def provenance_table(records: Records) -> Table:
     ]
     return Table('What the tables are made of.', plain('what', 'value'),
                  tuple(rows), words=(1, ))
+
+
+def _hours(runs: Sequence[Run], part: str) -> str:
+    """Their sum, and of how many runs where not all say."""
+    found = [run.hours[part] for run in runs if part in run.hours]
+    text = f'{sum(found):.2f}' if found else 'unknown'
+    return text if len(found) in (0, len(runs)) else (
+        f'{text} ({len(found)} of {len(runs)} runs)')
 
 
 def _counted(values: Counter) -> str:

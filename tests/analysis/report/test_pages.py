@@ -147,6 +147,17 @@ def test_provenance(tmp_path):
         'torch': '2.12.0 (1 of 2 runs), 2.13.0 (1 of 2 runs)'}
 
 
+def test_hours_that_not_all_runs_have(tmp_path):
+    def hours(*runs):
+        records = read_records([write(tmp_path / 'r.jsonl', runs)])
+        table = make_report(records, COMMAND, ['mini']).document.tables()[-1]
+        return dict(table.rows)['hours of train']
+
+    without = {**record(seed=1), 'hours': None}
+    assert hours(record(seed=0), without) == '0.05 (1 of 2 runs)'
+    assert hours(without) == 'unknown'
+
+
 def test_without_a_counterpart_there_is_no_test(tmp_path):
     records = read_records([write(tmp_path / 'r.jsonl',
                                   whole('mini', ('mbcd', )))])
