@@ -1,6 +1,7 @@
 """The figures of docs/performance.md are those that the commands left."""
 import importlib
 import json
+from itertools import product
 from pathlib import Path
 from statistics import median
 
@@ -57,7 +58,9 @@ def test_seconds_of_the_step():
 
 
 def test_the_loader():
-    rows = {(r['set'], r['what']): r for r in figures('loader')['rows']}
+    rows, imageio = ({(r['set'], r['what']): r for r in figures(name)['rows']}
+                     for name in ('loader', 'loader_imageio'))
+    assert f'({figures("loader_imageio")["imageio"]})' in PAGE
     titles = {
         'EPIC-like clips': 'EPIC-like clips',
         'EPIC-like clips, re-encoded':
@@ -65,8 +68,8 @@ def test_the_loader():
         'EPIC-like jpg frames': 'the same as jpg frames',
         'HAC-like clips': 'HAC-like clips'
     }
-    for name, title in titles.items():
-        r = rows[name, 'whole sample']
+    for table, (name, title) in product((rows, imageio), titles.items()):
+        r = table[name, 'whole sample']
         text = row(title, f'{r["other_ms"]:.0f}',
                    f'{r["ours_ms"]:.0f}',
                    spread(r['low'], r['ratio'], r['high'], 1))
