@@ -10,13 +10,13 @@ train_pipeline = [
         type='MultiModalPipeline',
         pipelines=dict(
             video=[
-                dict(type='DecordInit', num_threads=1),
+                dict(type='ClipInit'),
                 dict(
                     type='SampleFrames',
                     clip_len=8,
                     frame_interval=4,
                     num_clips=1),
-                dict(type='DecordDecode'),
+                dict(type='ClipDecode'),
                 dict(type='Resize', scale=(-1, 56)),
                 dict(type='RandomResizedCrop', area_range=(0.5, 1.0)),
                 dict(type='Resize', scale=(48, 48), keep_ratio=False),
@@ -49,14 +49,14 @@ test_pipeline = [
         type='MultiModalPipeline',
         pipelines=dict(
             video=[
-                dict(type='DecordInit', num_threads=1),
+                dict(type='ClipInit'),
                 dict(
                     type='SampleFrames',
                     clip_len=8,
                     frame_interval=4,
                     num_clips=1,
                     test_mode=True),
-                dict(type='DecordDecode'),
+                dict(type='ClipDecode'),
                 dict(type='Resize', scale=(-1, 56)),
                 dict(type='CenterCrop', crop_size=48),
                 dict(type='FormatShape', input_format='NCTHW')
