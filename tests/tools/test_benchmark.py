@@ -207,7 +207,7 @@ def test_the_mini_set_is_made_first(monkeypatch, tmp_path):
         '--results', str(tmp_path / 'r.jsonl')])
     assert tool.main() == 0
     assert made == [ROOT / 'data/mini']
-    assert len(ran) == 27
+    assert len(ran) == 9
 
 
 def start(root, tmp_path, **env):
