@@ -222,8 +222,19 @@ def write_figure(figure: Figure, out: str | Path) -> dict[str, Any]:
 
 def portable_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
     """Options of a config without folders of this machine."""
-    return {name: portable(value) if isinstance(value, str) else value
+    return {name: _portable_value(value)
             for name, value in (options or {}).items()}
+
+
+def _portable_value(value: Any) -> Any:
+    """What an option holds, with each path in it made portable."""
+    if isinstance(value, str):
+        return portable(value)
+    if isinstance(value, Mapping):
+        return portable_options(value)
+    if isinstance(value, list | tuple):
+        return [_portable_value(item) for item in value]
+    return value
 
 
 def portable(path: str) -> str:

@@ -133,9 +133,11 @@ def test_no_folder_of_the_machine(checkpoint, tmp_path):
     assert str(tmp_path) not in json.dumps(record)
     args = parser().parse_args([
         f'a=c.py:{checkpoint}', '--cfg-options',
-        f'data_root={tmp_path}/sets/mini', 'type=D', 'x=[1,2]'])
+        f'data_root={tmp_path}/sets/mini', 'type=D', 'x=[1,2]',
+        f'files=[{tmp_path}/sets/a.csv,b.csv]'])
     assert settings_of(args)['cfg_options'] == dict(
-        data_root='sets/mini', type='D', x=[1, 2])
+        data_root='sets/mini', type='D', x=[1, 2],
+        files=['sets/a.csv', 'b.csv'])
 
 
 def test_numbers_without_matplotlib(checkpoint, tmp_path, monkeypatch,
