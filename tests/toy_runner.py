@@ -33,7 +33,7 @@ class ToySet(Dataset):
 
 def make_runner(work_dir, hooks=(), epochs=2, model=None, seed=0, lr=0.05,
                 optim_wrapper=None, resume=False, load_from=None,
-                param_scheduler=None, **kwargs):
+                param_scheduler=None, train_cfg=None, **kwargs):
     """A Runner with our defaults; ``kwargs`` go to the recognizer."""
     kwargs.setdefault('data_preprocessor', dict(
         type='mmaction.MultiModalDataPreprocessor',
@@ -56,7 +56,8 @@ def make_runner(work_dir, hooks=(), epochs=2, model=None, seed=0, lr=0.05,
         model=model,
         work_dir=str(work_dir),
         train_dataloader=loader,
-        train_cfg=dict(type='EpochBasedTrainLoop', max_epochs=epochs),
+        train_cfg=dict(type='EpochBasedTrainLoop', max_epochs=epochs,
+                       **(train_cfg or {})),
         optim_wrapper=optim_wrapper or dict(
             type='OptimWrapper', optimizer=dict(type='Adam', lr=lr)),
         param_scheduler=param_scheduler,

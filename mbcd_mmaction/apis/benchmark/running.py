@@ -135,7 +135,8 @@ class _Run:
             progress = Progress(mark)
             _clear(self.work_dir)
         if not progress.trained:
-            resume = resume_point(self.work_dir)
+            config = resolved_config(self.experiment, self.root)
+            resume = resume_point(self.work_dir, config.train_cfg)
             self._train(progress, resume)
             if resume is not None and not self._selected()[0].is_file():
                 # A cut may come between one best checkpoint and the next.
