@@ -42,6 +42,7 @@ target_domains = ['{target}']
 model = dict(modalities=['video', 'audio'])
 train_dataloader = dict(batch_size=16, dataset=dict(domains=source_domains))
 val_dataloader = dict(dataset=dict(domains=source_domains))
+train_cfg = dict(max_epochs=2)
 a = dict(b=0)
 """
 
