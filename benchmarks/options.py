@@ -26,7 +26,8 @@ from mbcd_mmaction.datasets.mini import make_mini
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / 'benchmarks/results/options.jsonl'
 MODALITIES = ('video', 'flow', 'audio')
-# As at full size; the mini set's schedule has every third.
+# Each epoch can be selected, as at full size; the mini set's schedule
+# validates every third.
 VALIDATED = 'train_cfg.val_interval=1'
 EXACT = 'exact'
 CACHED = 'train_dataloader.dataset.trunk_cache={{cache}}/views{views}/train'
