@@ -3,10 +3,12 @@
 #   VENV        where the environment lies
 #   TORCH_ARGS  more arguments for pip when it installs torch, as an index of
 #               CPU builds
+#   TEST_JOBS   how many processes run the tests, each file in one of them
 #   PYTEST_ARGS more arguments for pytest
 PYTHON ?= python3
 VENV ?= .venv
 TORCH_ARGS ?=
+TEST_JOBS ?= 2
 PYTEST_ARGS ?=
 
 CONSTRAINTS := requirements/constraints.txt
@@ -35,7 +37,8 @@ $(STAMP): setup.py pyproject.toml $(CONSTRAINTS)
 
 test: $(STAMP)
 	@echo '== test: pytest'
-	OMP_NUM_THREADS=1 $(RUN) -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(TEST_JOBS) --dist loadfile \
+		$(PYTEST_ARGS)
 
 lint: $(STAMP)
 	@echo '== lint: ruff, codespell, mypy --strict on the equations'

@@ -105,8 +105,8 @@ setup(
         'jpg': ['simplejpeg>=1.7'],  # jpg frames in less time, same values
         'cluster': ['submitit>=1.5'],  # tools/benchmark.py on Slurm
         'dev': [
-            'pytest>=7.4', 'ruff>=0.6', 'codespell>=2.2', 'mypy>=1.8',
-            'setuptools>=70.1', 'submitit>=1.5'
+            'pytest>=7.4', 'pytest-xdist>=3.5', 'ruff>=0.6',
+            'codespell>=2.2', 'mypy>=1.8', 'setuptools>=70.1', 'submitit>=1.5'
         ],
     },
     classifiers=[
