@@ -6,8 +6,8 @@ The shortcuts are about a frozen trunk, which the mini set's networks do not
 have by themselves. So for each target an ERM is trained on the sources first;
 its backbones are then the pretrained weights of MBCD with a frozen trunk, all
 but the last stage, as at full size. Every shortcut is one or two lines of
-config more. Finished runs are read back. Results go to
-``benchmarks/results/options.jsonl``, and as a table to the terminal.
+config more. Finished runs are read back. Results go to ``--results``, one
+line of JSON each, and as a table to the terminal.
 """
 import argparse
 import json
@@ -24,7 +24,6 @@ from mbcd_mmaction.apis.benchmark.running import run_experiment
 from mbcd_mmaction.datasets.mini import make_mini
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / 'benchmarks/results/options.jsonl'
 MODALITIES = ('video', 'flow', 'audio')
 # Each epoch can be selected, as at full size; the mini set's schedule
 # validates every third.
@@ -55,7 +54,9 @@ def parse_args() -> argparse.Namespace:
                         help='runs at once, each on one core')
     parser.add_argument('--work-dir', type=Path,
                         default=ROOT / 'work_dirs/options')
-    parser.add_argument('--results', type=Path, default=RESULTS)
+    parser.add_argument('--results', type=Path, metavar='FILE.jsonl',
+                        default=ROOT / 'work_dirs/options/results.jsonl',
+                        help='written anew, by the runs of this call')
     args = parser.parse_args()
     if EXACT not in args.variants:
         parser.error(f'{EXACT!r} is what the others are compared with')

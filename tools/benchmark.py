@@ -76,7 +76,7 @@ def main() -> int:
     job = Job(ROOT, args.work_dir.resolve(), args.results.resolve(),
               args.gpus)
     try:
-        _, failed = run(todo, job, args)
+        done, failed = run(todo, job, args)
     except KeyboardInterrupt:
         print('interrupted: the same command goes on', file=sys.stderr)
         return 130
@@ -84,8 +84,10 @@ def main() -> int:
         # No submitit or Slurm, or one that refuses: nothing ran.
         print(error, file=sys.stderr)
         return 2
-    print(f'{args.results}: {len(failed)} of {len(todo)} failed')
-    return 1 if failed else 0
+    left = len(todo) - len(done) - len(failed)
+    print(f'{args.results}: {len(failed)} of {len(todo)} failed' +
+          (f', {left} left to another process' if left else ''))
+    return 1 if failed or left else 0
 
 
 def run(experiments: list[Experiment], job: Job,

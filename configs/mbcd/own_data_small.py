@@ -26,6 +26,8 @@ val_dataloader = dict(
 test_dataloader = dict(
     dataset=dict(ann_file=ann_file, classes=classes, domains=target_domains))
 
+train_cfg = dict(val_interval=1)  # the mini set validates every third epoch
+
 # Method: one line per component of the ablation table. The inner
 # step goes with the learning rate, the decay with the number of steps.
 model = dict(

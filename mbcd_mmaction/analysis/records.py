@@ -34,6 +34,9 @@ class Run:
         commit (str | None): Of the code that ran.
         versions (Mapping[str, str]): Package to version.
         hours (Mapping[str, float]): 'train' and 'test', wall clock.
+        gpus (int | None): Of one run; above 1, so many processes shared the
+            batch. None where not said.
+        threads (int | None): Of each process; None where not said.
         place (str): File and line, for messages.
     """
     dataset: str
@@ -50,6 +53,8 @@ class Run:
     commit: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     hours: Mapping[str, float] = field(default_factory=dict)
+    gpus: int | None = None
+    threads: int | None = None
     place: str = ''
 
     @property
@@ -170,4 +175,6 @@ def _run(record: Any, place: str) -> Run:
         commit=record.get('commit'),
         versions=record.get('versions') or {},
         hours=record.get('hours') or {},
+        gpus=record.get('gpus'),
+        threads=record.get('threads'),
         place=place)

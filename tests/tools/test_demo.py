@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mbcd_mmaction.analysis.scalars import Scalars
+from mbcd_mmaction.apis.benchmark.experiment import resolved_config
 
 ROOT = Path(__file__).resolve().parents[2]
 METRICS = {'acc/top1': .5, 'acc/video/top1': .25, 'acc/D2/top1': .5,
@@ -51,6 +52,9 @@ def test_demo(tmp_path, monkeypatch, capsys, ran):
     assert made == [ROOT / 'data/mini']
     assert [(e.method, e.target) for e in ran] == [('erm', 'D1'),
                                                    ('mbcd', 'D1')]
+    for experiment in ran:  # a curve of all epochs
+        config = resolved_config(experiment, ROOT)
+        assert config.train_cfg.val_interval == 1
     printed = capsys.readouterr().out
     assert '| ERM    |' in printed and '| MBCD   |' in printed
     assert (tmp_path / 'accuracy.png').stat().st_size > 1000

@@ -49,6 +49,7 @@ def test_every_cell_once(tool, monkeypatch, tmp_path, capsys):
     assert [e.method for e in ran[:3]] == ['erm'] * 3
     cells = {(e.variant, e.target) for e in ran[3:]}
     assert len(cells) == len(ran) - 3 == 3 * len(tool.VARIANTS)
+    assert all(e.options[0] == tool.VALIDATED for e in ran)
     assert {(target, views) for target, _, _, views in caches} == {
         (target, views) for target in ('D1', 'D2', 'D3') for views in (4, )}
     rows = [json.loads(line) for line in
@@ -77,7 +78,9 @@ def test_configs_take_every_variant(tool, tmp_path):
             key: DictAction._parse_int_float_bool(value)
             for key, value in (option.format(cache=tmp_path).split('=', 1)
                                for option in
-                               [*tool.frozen(weights), *options])})
+                               [tool.VALIDATED, *tool.frozen(weights),
+                                *options])})
+        assert config.train_cfg.val_interval == 1
         changed.add(config.pretty_text)
         model = build_on_meta(config)
         assert all(b.has_trunk for b in model.branches.values())

@@ -21,7 +21,7 @@ def summary(records: Records) -> str:
 
 
 def provenance_table(records: Records) -> Table:
-    """Files, runs, hours, commits and versions."""
+    """Files, runs, hours, commits, shares of the machine and versions."""
     runs = records.runs
     rows = [
         ('records', ', '.join(records.files)),
@@ -34,6 +34,13 @@ def provenance_table(records: Records) -> Table:
              for part in ('train', 'test')]
     rows.append(('commit', _counted(Counter(
         run.commit or 'unknown' for run in runs))))
+    rows += [
+        (title, _counted(Counter(
+            'unknown' if (value := getattr(run, name)) is None else str(value)
+            for run in runs)))
+        for title, name in (('GPUs of a run', 'gpus'),
+                            ('threads of a process', 'threads'))
+    ]
     rows += [
         (name, _counted(Counter(
             run.versions.get(name) or 'unknown' for run in runs)))

@@ -10,14 +10,15 @@ from pathlib import Path
 import torch
 
 from ...analysis.records import identity
+from ...datasets.extraction.outputs import FolderInUse
 from .experiment import Experiment, identify
 from .processes import Stopped, Tools
 from .provenance import commit_of, versions, without_paths
 from .results import append_record, finished
 from .running import run_experiment, threads_of
 
-__all__ = ['Job', 'Report', 'missing', 'run_all', 'run_here', 'thread_env',
-           'threads_each']
+__all__ = ['Job', 'Report', 'environments', 'missing', 'run_all', 'run_here',
+           'thread_env', 'threads_each']
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,12 @@ class Job:
 
         Raises:
             Stopped: ``tools`` was stopped.
-            BlockingIOError: Another process is at this experiment.
+            FolderInUse: Another process is at this experiment.
         """
         try:
             record = run_experiment(experiment, self.root, self.out, env=env,
                                     gpus=self.gpus, tools=tools)
-        except (Stopped, BlockingIOError):
+        except (Stopped, FolderInUse):
             raise
         except Exception as error:  # whatever it is, the rest go on
             record = self.failure(experiment, error, env)
@@ -136,7 +137,7 @@ def run_all(experiments: Sequence[Experiment],
             result = run(experiment)
         except Stopped:
             return
-        except BlockingIOError:
+        except FolderInUse:
             result = None
         except Exception as error:
             result = dict(error=f'{type(error).__name__}: {error}')

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .campaign import Job, Report, thread_env, threads_each
+from ...datasets.extraction.outputs import FolderInUse
+from .campaign import Job, Report, environments, thread_env, threads_each
 from .experiment import Experiment
 
 try:
@@ -31,23 +32,24 @@ class ClusterJob:
     Attributes:
         job (Job): How it is run and recorded.
         experiment (Experiment): What is run.
-        threads (int, optional): For OMP_NUM_THREADS; None for all cores that
-            the job was given.
+        env (Mapping, optional): What it is given of a machine that it shares,
+            as environment of its commands; None for all that it finds.
         patience (float): Seconds between looks while another process is at
             the same experiment.
     """
     job: Job
     experiment: Experiment
-    threads: int | None = None
+    env: Mapping[str, str] | None = None
     patience: float = 10.0
 
     def __call__(self) -> dict:
         """The record, also of a failure."""
-        threads = self.threads or threads_each(1, self.job.gpus)
+        env = thread_env(threads_each(1, self.job.gpus))
+        env.update(self.env or {})
         while True:
             try:
-                return self.job(self.experiment, env=thread_env(threads))
-            except BlockingIOError:  # an earlier job of the same: its result
+                return self.job(self.experiment, env=env)
+            except FolderInUse:  # an earlier job of the same: its result
                 time.sleep(self.patience)  # will be read back
 
     def checkpoint(self) -> submitit.helpers.DelayedSubmission:
@@ -128,8 +130,9 @@ class _Queue:
                  parameters: Mapping[str, Any]) -> None:
         self.job, self.cluster = job, cluster
         self.folder = Path(job.out) / 'jobs'
-        self.threads = None if cluster == 'slurm' else threads_each(
-            jobs, job.gpus)
+        # Shares of this machine, to be lent to jobs; Slurm deals out its own.
+        self.free = [] if cluster == 'slurm' else environments(jobs, job.gpus)
+        self.lent: dict[Experiment, dict[str, str]] = {}
         self.executor = submitit.AutoExecutor(self.folder, cluster=cluster)
         # submitit's own limits are a few minutes
         days = 1 if cluster == 'slurm' else 30
@@ -149,8 +152,10 @@ class _Queue:
         if new:
             with self.executor.batch():
                 for e in new:
+                    if self.free:
+                        self.lent[e] = self.free.pop(0)
                     found[e] = self.executor.submit(
-                        ClusterJob(self.job, e, self.threads))
+                        ClusterJob(self.job, e, self.lent.get(e)))
         for e in new:
             self._ticket(e).write_text(json.dumps(dict(
                 cluster=self.cluster, job_id=found[e].job_id)))
@@ -158,6 +163,8 @@ class _Queue:
 
     def result(self, experiment: Experiment, submitted: submitit.Job) -> dict:
         """The record of a job that has ended; also of one that was killed."""
+        if experiment in self.lent:
+            self.free.append(self.lent.pop(experiment))
         error = submitted.exception()
         if error is None:
             return submitted.result()

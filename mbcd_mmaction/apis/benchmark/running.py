@@ -1,4 +1,5 @@
 """Run an experiment: train, select on the sources, test once."""
+import itertools
 import json
 import os
 import time
@@ -48,7 +49,9 @@ def run_experiment(experiment: Experiment,
     """Train, take the in-domain best checkpoint, test it on the target.
 
     A finished experiment of the same fingerprint is read back, not run
-    again; one that was cut off goes on where it stopped.
+    again; one that was cut off goes on where it stopped. What its folder
+    holds of another fingerprint is moved beside it, to ``NAME.old1`` and so
+    on, and a line printed.
 
     Args:
         experiment (Experiment): What to run.
@@ -71,7 +74,7 @@ def run_experiment(experiment: Experiment,
     Raises:
         RuntimeError: If a command fails; its last lines are quoted and the
             full log is named.
-        BlockingIOError: If another process is at the same experiment.
+        FolderInUse: If another process is at the same experiment.
     """
     tools = tools or Tools(root, show)
     root = tools.root
@@ -88,6 +91,7 @@ def run_experiment(experiment: Experiment,
                 tools.show(f'read back from {result_file}: remove it to run '
                            'again')
             return result
+        run.keep_others(fields['fingerprint'])
         result_file.unlink(missing_ok=True)
         epoch, source, train_seconds = run.train(fields['fingerprint'])
         target, test_seconds = run.test(epoch)
@@ -123,6 +127,18 @@ class _Run:
     gpus: int
     keep_open: tuple[int, ...] = ()
 
+    def keep_others(self, mark: str) -> None:
+        """Move away what is not of this fingerprint: it would be read as
+        ours, and is not ours to remove."""
+        progress = _read(self.work_dir / PROGRESS) or {}
+        if progress.get('fingerprint') == mark:
+            return
+        aside = _set_aside(self.work_dir)
+        if aside is not None:
+            (self.tools.show or print)(
+                f'{self.work_dir} is not of the present config; what it held '
+                f'is in {aside.name} beside it')
+
     def train(self, mark: str) -> tuple[int, dict, float]:
         """Train, or go on with it, or find it done.
 
@@ -130,10 +146,7 @@ class _Run:
             tuple: Selected epoch, its validation metrics, and seconds.
         """
         progress = Progress(**(_read(self.work_dir / PROGRESS) or {
-            'fingerprint': ''}))
-        if progress.fingerprint != mark:
-            progress = Progress(mark)
-            _clear(self.work_dir)
+            'fingerprint': mark}))
         if not progress.trained:
             config = resolved_config(self.experiment, self.root)
             resume = resume_point(self.work_dir, config.train_cfg)
@@ -240,10 +253,26 @@ def _write(path: Path, values: dict) -> None:
     os.replace(part, path)
 
 
+def _set_aside(work_dir: Path) -> Path | None:
+    """Move what a folder holds, but for its lock, to a new one beside it;
+    None where it holds nothing."""
+    found = [path for path in work_dir.iterdir()
+             if path.name != FolderLock.name]
+    if not found:
+        return None
+    names = (work_dir.with_name(f'{work_dir.name}.old{number}')
+             for number in itertools.count(1))
+    aside = next(path for path in names if not path.exists())
+    aside.mkdir()
+    for path in found:
+        path.rename(aside / path.name)
+    return aside
+
+
 def _clear(work_dir: Path) -> None:
     """Remove what a run left, but for its lock: it would be read as ours."""
     for path in sorted(work_dir.rglob('*'), reverse=True):
-        if path.name == '.lock':
+        if path.name == FolderLock.name:
             continue
         if path.is_dir() and not path.is_symlink():
             path.rmdir()

@@ -43,7 +43,7 @@ def extract_flow(manifest: str,
             a cache made with other settings: always where ``overwrite`` is
             not set, with it where the cache holds other clips' flow too.
         FileNotFoundError: There is no manifest.
-        BlockingIOError, OSError: See :func:`run_jobs`.
+        FolderInUse, OSError: See :func:`run_jobs`.
     """
     if step not in STEPS or short_side < 0:
         raise ValueError(f'expected a step of {STEPS} and a short side of 0 '
@@ -90,7 +90,7 @@ def extract_audio(manifest: str,
         Report: What became of the videos.
 
     Raises:
-        ValueError, FileNotFoundError, BlockingIOError, OSError: See
+        ValueError, FileNotFoundError, FolderInUse, OSError: See
             :func:`extract_flow`.
     """
     root, cache = places(manifest, data_root, cache)

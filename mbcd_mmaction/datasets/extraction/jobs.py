@@ -110,7 +110,7 @@ def run_jobs(function: Callable[..., None],
             Defaults to None.
 
     Raises:
-        BlockingIOError: Another run works in the folder.
+        FolderInUse: Another run works in the folder.
         OSError: The disk is full or cannot be written.
     """
     folder = Path(folder)

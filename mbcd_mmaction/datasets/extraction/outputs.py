@@ -69,6 +69,10 @@ def clean_leftovers(folder: Path) -> int:
     return len(found)
 
 
+class FolderInUse(BlockingIOError):
+    """Another process works in a folder."""
+
+
 class FolderLock:
     """Keep a second run out of a folder; ends with the process at latest.
 
@@ -79,12 +83,14 @@ class FolderLock:
         advice (str): What else than waiting one can do.
 
     Raises:
-        BlockingIOError: Another process holds it.
+        FolderInUse: Another process holds it.
     """
+
+    name = '.lock'
 
     def __init__(self, folder: Path,
                  advice: str = 'or give another --cache') -> None:
-        self._path = folder / '.lock'
+        self._path = folder / self.name
         self._advice = advice
         self._file = None
 
@@ -102,7 +108,7 @@ class FolderLock:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             self._file.close()
-            raise BlockingIOError(
+            raise FolderInUse(
                 f'{self._path.parent}: expected no other run to write here, '
                 f'but one does; wait for it, {self._advice}') from error
         except OSError:

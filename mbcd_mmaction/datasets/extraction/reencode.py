@@ -45,7 +45,7 @@ def reencode_set(source: str,
             ``target`` was begun with other settings and ``overwrite`` is
             not set.
         FileNotFoundError: There is no such set, or nothing in it.
-        BlockingIOError, OSError: See :func:`run_jobs`.
+        FolderInUse, OSError: See :func:`run_jobs`.
     """
     if gop < 1 or not 0 <= crf <= 51 or tune not in TUNES:
         raise ValueError(f'expected gop of 1 or more, crf from 0 to 51 and '

@@ -131,8 +131,9 @@ def test_everything_that_the_first_page_of_the_mini_set_showed(tmp_path):
 
 
 def test_provenance(tmp_path):
-    lines = [record(seed=0), record(seed=1, commit='beef', versions={
-        'torch': '2.12.0', 'mmcv': None}), failure(seed=2)]
+    other = {'torch': '2.12.0', 'mmcv': None}
+    lines = [record(seed=0, threads=2),
+             record(seed=1, commit='beef', versions=other), failure(seed=2)]
     path = write(tmp_path / 'r.jsonl', [record(seed=1), *lines])
     path.write_text(path.read_text() + '{"data')
     records = read_records([path])
@@ -142,6 +143,8 @@ def test_provenance(tmp_path):
         'superseded lines': '1', 'lines cut off in writing': f'{path}, '
         'line 5', 'hours of train': '0.10', 'hours of test': '0.02',
         'commit': 'beef (1 of 2 runs), c0ffee0 (1 of 2 runs)',
+        'GPUs of a run': '1',
+        'threads of a process': '2 (1 of 2 runs), unknown (1 of 2 runs)',
         'mmcv': 'unknown',
         'mmaction2': '1.2.0 (1 of 2 runs), unknown (1 of 2 runs)',
         'torch': '2.12.0 (1 of 2 runs), 2.13.0 (1 of 2 runs)'}

@@ -2,6 +2,7 @@
 import multiprocessing
 import os
 import stat
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from fake_root import calls, make_root, records
 
 from mbcd_mmaction.apis.benchmark.campaign import Job
 from mbcd_mmaction.apis.benchmark.experiment import Experiment
+from mbcd_mmaction.datasets.extraction.outputs import FolderInUse
 
 pytest.importorskip('submitit', reason='submitit is not installed')
 from submitit.core import submission  # noqa: E402
@@ -113,6 +115,42 @@ def test_slurm_jobs_outlive_who_waits(job, slurm):
                                                                  'mbcd']
 
 
+class Ended:
+    """A job that came to a result at once."""
+    job_id, state = '5', 'FINISHED'
+
+    def __init__(self, job):
+        self.job = job
+
+    def done(self):
+        return True
+
+    def exception(self):
+        return None
+
+    def result(self):
+        return dict(env=self.job.env, error='none')
+
+
+def test_local_jobs_share_out_the_gpus(job, monkeypatch):
+    """Each has one of its own; the third gets that of one that has ended."""
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '3,5')
+    monkeypatch.setenv('OMP_NUM_THREADS', '1')
+    queue = cluster._Queue(job, 'local', 2, {})
+    monkeypatch.setattr(queue.executor, 'submit', Ended)
+    monkeypatch.setattr(queue.executor, 'batch', nullcontext)
+    three = [Experiment('erm', 'toy', 'D1', seed) for seed in range(3)]
+
+    def visible(submitted):
+        return submitted.job.env['CUDA_VISIBLE_DEVICES']
+
+    first, second = queue.submit(three[:2]).values()
+    assert [visible(first), visible(second)] == ['3', '5']
+    queue.result(three[1], second)
+    third, = queue.submit(three[2:]).values()
+    assert visible(third) == '5'
+
+
 class Killed:
     """A job of which nothing came."""
     job_id, state = '5', 'OUT_OF_MEMORY'
@@ -141,13 +179,13 @@ def test_a_job_waits_for_an_earlier_one_of_the_same(job):
         def __call__(self, experiment, tools=None, env=None):
             tries.append(env)
             if len(tries) < 3:
-                raise BlockingIOError
+                raise FolderInUse
             return dict(epoch=1)
 
     busy = Busy(job.root, job.out, job.results)
-    one = cluster.ClusterJob(busy, EXPERIMENTS[0], 4, patience=0)
+    one = cluster.ClusterJob(busy, EXPERIMENTS[0], dict(A='1'), patience=0)
     assert one() == dict(epoch=1)
-    assert len(tries) == 3
+    assert len(tries) == 3 and tries[2]['A'] == '1'
     assert one.checkpoint().function == one  # what is queued again
 
 

@@ -18,6 +18,7 @@ from mbcd_mmaction.apis.benchmark.experiment import (
 )
 from mbcd_mmaction.apis.benchmark.processes import Stopped, Tools
 from mbcd_mmaction.apis.benchmark.running import run_experiment, run_options
+from mbcd_mmaction.datasets.extraction.outputs import FolderInUse
 
 ROOT = Path(__file__).resolve().parents[3]
 ERM = Experiment('erm', 'toy', 'D1', 3, ('a.b=1', ), 'wide')
@@ -128,16 +129,25 @@ def test_runs_once(tmp_path, root, monkeypatch):
     assert lines[-1].startswith('read back from')
 
 
-def test_another_config_is_run_again(tmp_path, root):
+def test_another_config_is_run_again(tmp_path, root, capsys):
+    """What there was is kept, beside it."""
     out = tmp_path / 'out'
-    run_experiment(ERM, root, out)
+    first = run_experiment(ERM, root, out)
     config = root / 'configs/erm/toy_d1.py'
     config.write_text(config.read_text() + '# a comment')
     run_experiment(ERM, root, out)
     assert len(calls(out)) == 2
     config.write_text(config.read_text() + '\nc = 1')
-    run_experiment(ERM, root, out)
+    assert not list(out.glob('*.old*'))
+    second = run_experiment(ERM, root, out)
     assert calls(out)[2:] == [f'train {NAME}', f'test {NAME}']
+    assert f'what it held is in {NAME}.old1 beside' in capsys.readouterr().out
+    config.write_text(config.read_text() + '\nd = 1')
+    run_experiment(ERM, root, out)
+    for number, result in ((1, first), (2, second)):
+        old = out / f'{NAME}.old{number}'
+        assert json.loads((old / 'result.json').read_text()) == result
+        assert (old / 'best_acc_top1_epoch_1.pth').is_file()
 
 
 def cut_off(out, mark, **progress):
@@ -177,6 +187,7 @@ def test_what_another_config_left_is_not_gone_on_with(tmp_path, root):
     run_experiment(ERM, root, out)
     assert calls(out) == [f'train {NAME}', f'test {NAME}']
     assert not (folder / 'old').exists()
+    assert (out / f'{NAME}.old1/old').is_dir()
 
 
 def test_a_resumed_run_without_its_best_checkpoint_starts_anew(tmp_path,
@@ -237,7 +248,7 @@ def test_two_at_the_same_experiment(tmp_path, root, monkeypatch):
     while not calls(out):
         assert thread.is_alive()
         time.sleep(.01)
-    with pytest.raises(BlockingIOError, match='or give another folder'):
+    with pytest.raises(FolderInUse, match='or give another folder'):
         run_experiment(ERM, root, out)
     tools.stop()
     thread.join()
