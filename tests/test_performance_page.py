@@ -5,6 +5,8 @@ from itertools import product
 from pathlib import Path
 from statistics import median
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 PAGE = ' '.join((ROOT / 'docs/performance.md').read_text().split())
 VARIANTS = ('erm', 'erm-frozen', 'frozen', 'batch', 'released')
@@ -55,6 +57,31 @@ def test_seconds_of_the_step():
                 spread(*data['ratios']['released'][v])
                 for v in VARIANTS[:-1]), 1)):
         assert ' '.join(text.split()) in PAGE, text
+
+
+def test_flops_of_the_step():
+    data = figures('step_flops')
+    assert (data['settings']['size'], data['settings']['batch']) == (224, 16)
+    assert len(data['sets']) == 4
+    for title, found in data['sets'].items():
+        total = {v: sum(a.values()) for v, a in found['flops'].items()}
+        text = row(title, f'{total["erm"] / 1e12:.2f}', *(
+            f'{total[v] / total["erm"]:.2f}'
+            for v in ('frozen', 'batch', 'released')))
+        assert text in PAGE, text
+
+
+@pytest.mark.parametrize('perturb', [True, False])
+def test_live_tensors_of_the_step(perturb):
+    data = figures('step_memory' if perturb else 'step_memory_plain')
+    assert data['settings']['perturb'] == perturb
+    assert (data['settings']['size'], data['settings']['batch']) == (224, 16)
+    found = data['sets']['video+flow+audio']['live_bytes']
+    peaks = [max(found[v].values()) for v in (
+        'erm', 'frozen', 'frozen-late', 'batch', 'batch-late', 'released')]
+    for text in (row('GiB', *(f'{p / 2**30:.2f}' for p in peaks)),
+                 row('to ERM', *(f'{p / peaks[0]:.2f}' for p in peaks))):
+        assert text in PAGE, text
 
 
 def test_the_loader():

@@ -101,6 +101,7 @@ class CompactDataset(MultiModalDataset):
         self.data_bytes, self.data_address = packed.arrays()
         if self._indices is not None:
             self._keep(self._indices)
+        self.open_cache()
         self._fully_initialized = True
 
     def get_data_info(self, idx: int) -> dict[str, Any]:

@@ -87,6 +87,11 @@ class MultiModalDataset(BaseActionDataset):
     def full_init(self) -> None:
         """List the clips, and refuse a cache that is not theirs."""
         super().full_init()
+        self.open_cache()
+
+    def open_cache(self) -> None:
+        """Open the cache of trunk features, if there is one; refuse one that
+        is not of these clips."""
         if self.trunk_cache is not None:
             self.trunk_cache.open()
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..functional import effective_decay, weight_average_
 
-__all__ = ['WeightAverageTeacher']
+__all__ = ['WeightAverageTeacher', 'frozen_tensors']
 
 
 @MODELS.register_module()
@@ -46,7 +46,7 @@ class WeightAverageTeacher(BaseAveragedModel):
         self.update_buffers = update_buffers
         self.interval = interval
         self.register_buffer('steps', torch.tensor(0, dtype=torch.long))
-        shared = _frozen_tensors(model)
+        shared = frozen_tensors(model)
         self.module = copy.deepcopy(
             model, {id(tensor): tensor for tensor in shared.values()})
         for name, param in self.module.named_parameters():
@@ -159,7 +159,7 @@ class _Pairs:
         return pairs
 
 
-def _frozen_tensors(model: nn.Module) -> dict[str, Tensor]:
+def frozen_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Name to tensor for all that training will not change."""
     modes = [(module, module.training) for module in model.modules()]
     # a model that was validated first is in eval mode throughout: ask what

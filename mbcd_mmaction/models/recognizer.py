@@ -71,7 +71,8 @@ class MultiModalRecognizer(BaseModel):
             branch's own ``trunk`` comes in its place. Defaults to None.
         train_layer_norm (bool): See Branch. Defaults to True.
         update_bn_at_fast_weights (bool): Whether BatchNorm's running
-            statistics also move in pass 2. Defaults to True.
+            statistics also move in pass 2; a trunk's on 'batch' then move as
+            over two passes. Defaults to True.
         release_early (bool): Whether a step that looks ahead (first order)
             takes all gradients of a modality's pass 1 at once, so that its
             activations are freed before those of the next. The numbers are
@@ -193,7 +194,8 @@ class MultiModalRecognizer(BaseModel):
             of_modalities(inputs, self.modalities))
         labels = labels_of(data_samples).repeat_interleave(num_views)
         # step 1: the frozen trunks, once
-        trunk = self.run_trunk(views, passes=2 if self._looks_ahead else 1)
+        twice = self._looks_ahead and self.update_bn_at_fast_weights
+        trunk = self.run_trunk(views, passes=2 if twice else 1)
         # step 6, first: it draws nothing, and pass 1 is rid of its graph
         # the sooner
         teacher_prob = (self.distiller

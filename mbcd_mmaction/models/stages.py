@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 from mmaction.models.backbones import (
     ResNet,
+    ResNet2Plus1d,
     ResNet3d,
     ResNet3dSlowFast,
     ResNetAudio,
@@ -89,7 +90,7 @@ class ResNetStages(WholeBackbone):
         if not self.is_cut:
             return x
         x = backbone.conv1(x)
-        if getattr(backbone, 'with_pool1', hasattr(backbone, 'maxpool')):
+        if self._pools(backbone, 1):
             x = backbone.maxpool(x)
         return self._run(backbone, x, 0, self.num_trunk_stages)
 
@@ -104,9 +105,23 @@ class ResNetStages(WholeBackbone):
              stop: int) -> Tensor:
         for i in range(start, stop):
             x = getattr(backbone, backbone.res_layers[i])(x)
-            if i == 0 and getattr(backbone, 'with_pool2', False):
+            if i == 0 and self._pools(backbone, 2):
                 x = backbone.pool2(x)
         return x
+
+    def _pools(self, backbone: nn.Module, number: int) -> bool:
+        """Whether the forward runs the first or second pooling layer."""
+        return getattr(backbone, f'with_pool{number}',
+                       number == 1 and hasattr(backbone, 'maxpool'))
+
+
+class ResNet2Plus1dStages(ResNetStages):
+    """Cut of R(2+1)D, which runs its first pooling layer and never the
+    second, whatever it was built with; arguments as of ResNetStages."""
+
+    def _pools(self, backbone: nn.Module, number: int) -> bool:
+        """The first."""
+        return number == 1
 
 
 class SlowFastStages(WholeBackbone):
@@ -182,9 +197,11 @@ class SlowFastStages(WholeBackbone):
 
 _FAMILIES: list[tuple[type[nn.Module], type[WholeBackbone]]] = [
     (ResNet3dSlowFast, SlowFastStages), (ResNet3d, ResNetStages),
+    (ResNet2Plus1d, ResNet2Plus1dStages),
     (ResNet, ResNetStages), (ResNetAudio, ResNetStages),
     (AudioResNet, ResNetStages)
 ]
+_OWN = tuple(kind for kind, _ in _FAMILIES)
 
 
 def register_stages(backbone_type: type[nn.Module],
@@ -215,7 +232,7 @@ def build_stages(backbone: nn.Module,
     Raises:
         ValueError: If this backbone cannot be cut there.
     """
-    family = next((f for t, f in _FAMILIES if isinstance(backbone, t)), None)
+    family = next((f for t, f in _FAMILIES if _runs_as(backbone, t)), None)
     if family is None and trunk_stages in (None, -1):
         return WholeBackbone()
     if family is None:
@@ -233,3 +250,11 @@ def build_stages(backbone: nn.Module,
             f'for {type(backbone).__name__} with {stages} stages, got '
             f'{trunk_stages}')
     return family(trunk_stages)
+
+
+def _runs_as(backbone: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether a backbone is of a type and, of a type that is known here and
+    was not registered, runs by that type's forward (a C2D is a ResNet and
+    does not)."""
+    return isinstance(backbone, kind) and (
+        kind not in _OWN or type(backbone).forward is kind.forward)

@@ -11,6 +11,10 @@ __all__ = [
 ]
 
 
+# loss_cls and loss_consistency are the model's; 'fused' is its output.
+_TAKEN = ('fused', 'cls', 'consistency')
+
+
 def flatten_views(
         inputs: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], int]:
     """Make each view of a clip a row of the batch.
@@ -106,9 +110,11 @@ def check_modalities(modalities: Sequence[str] | None,
     if len(names) < 2 or len(set(names)) < len(names):
         raise ValueError('expected at least two different modalities, got '
                          f'{names}')
-    if 'fused' in names:
-        raise ValueError("'fused' names the fused output: call the modality "
-                         'something else')
+    taken = [m for m in names if m in _TAKEN
+             or m.startswith(('probe_', 'distill_'))]
+    if taken:
+        raise ValueError(f'{taken} name other outputs and losses of the '
+                         'model: call the modalities something else')
     if any('loss' in m for m in names):
         raise ValueError("the host sums every log entry with 'loss' in its "
                          f'name: call the modalities {names} something else')

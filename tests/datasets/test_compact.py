@@ -89,6 +89,11 @@ def test_an_index_that_is_none(build):
             build(indices=1.5, **kwargs)
 
 
+def test_a_stale_cache_is_refused_at_start(build, tmp_path):
+    with pytest.raises(FileNotFoundError, match='trunk_cache'):
+        build(trunk_cache=str(tmp_path))
+
+
 def test_subsets_and_copies(build):
     """What the host's wrappers and spawned workers do with a dataset."""
     dataset = build()

@@ -3,6 +3,8 @@
 Both processes are started once and run every case; each case is two
 optimizer steps through the real MMDistributedDataParallel and OptimWrapper.
 """
+from types import SimpleNamespace
+
 import oracle
 import pytest
 import torch
@@ -10,6 +12,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
+from mmengine.registry import HOOKS, DefaultScope
 from toy import FixedMask, make_recognizer, make_samples
 
 from mbcd_mmaction.engine.hooks import WATeacherDistillHook
@@ -75,11 +78,48 @@ def run_case(order, rows, wrap, sync=True, accumulate=1, gone=False):
 def statistics_after_an_epoch(rank):
     """The teacher's running statistics, other ones on each rank before."""
     hook = WATeacherDistillHook()
-    hook.ema_model = WeightAverageTeacher(
-        torch.nn.Sequential(torch.nn.BatchNorm1d(2)))
-    hook.ema_model.module[0].running_mean.fill_(float(rank))
-    hook.after_train_epoch(None)
-    return hook.ema_model.module[0].running_mean
+    hook.src_model = torch.nn.Sequential(torch.nn.BatchNorm1d(2))
+    hook.ema_model = WeightAverageTeacher(hook.src_model)
+    statistics = hook.ema_model.module[0].running_mean
+    found = []
+    # the epoch's end, a validation of an iteration-based loop, and one that
+    # no step has come before
+    for join, joined in ((hook.after_train_epoch, False),
+                         (hook.before_val_epoch, False),
+                         (hook.before_val_epoch, True)):
+        hook.joined = joined
+        statistics.fill_(float(rank))
+        join(None)
+        hook._place_student()
+        found.append(statistics.tolist())
+    return found
+
+
+def buffers_after_an_epoch(rank):
+    """What the hook that averages buffers leaves of other ones on each rank:
+    of a norm that trains, of a frozen one and of a preprocessor."""
+    model = torch.nn.ModuleDict(dict(
+        moves=torch.nn.BatchNorm1d(2), frozen=torch.nn.BatchNorm1d(2),
+        data_preprocessor=torch.nn.Module()))
+    model.frozen.requires_grad_(False)
+    model.frozen.train = lambda mode=True: torch.nn.Module.train(
+        model.frozen, False)
+    model.train()
+    model.data_preprocessor.register_buffer('mean', torch.zeros(2))
+    runner = SimpleNamespace(model=model)
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        hook = HOOKS.build(dict(type='SyncBuffersHook'))
+    found = []
+    # the epoch's end, the validation after it, and one within an epoch
+    for average in (hook.after_train_epoch, hook.before_val_epoch,
+                    hook.before_val_epoch):
+        buffers = (model.moves.running_mean, model.frozen.running_mean,
+                   model.data_preprocessor.mean)
+        for buffer in buffers:
+            buffer.fill_(float(rank))
+        average(runner)
+        found.append([float(buffer[0]) for buffer in buffers])
+    return found
 
 
 def averaged(rank):
@@ -107,6 +147,7 @@ def work(rank, folder):
         for name, (order, kwargs) in CASES.items()
     }
     results['statistics'] = statistics_after_an_epoch(rank)
+    results['buffers'] = buffers_after_an_epoch(rank)
     results['averaged'] = averaged(rank)
     torch.save(results, f'{folder}/rank{rank}.pth')
     dist.destroy_process_group()
@@ -156,8 +197,15 @@ def test_cases_differ():
 
 
 def test_ranks_validate_with_one_teacher(ranks):
-    for rank in ranks:
-        assert rank['statistics'].tolist() == [0.5, 0.5]
+    for number, rank in enumerate(ranks):
+        assert rank['statistics'] == [[0.5, 0.5]] * 2 + [[number] * 2]
+
+
+def test_constant_buffers_are_left_alone(ranks):
+    """Their mean over ranks can be another number, by rounding alone."""
+    for number, rank in enumerate(ranks):
+        assert rank['buffers'] == [[0.5, number, number], [number] * 3,
+                                   [0.5, number, number]]
 
 
 def test_average_across_ranks(ranks):

@@ -1,4 +1,5 @@
 import random
+import shutil
 
 import numpy as np
 import pytest
@@ -91,6 +92,17 @@ def test_resumed_training_sees_what_an_unbroken_run_sees(
     assert not sums[0] & sums[1] and not sums[1] & sums[2]
     other = train(tiny_root, tmp_path / 'c', 1, num_workers, seed=1)
     assert other[0] != unbroken[0]
+
+
+def test_a_resumed_run_without_a_seed_takes_the_first_ones(tiny_root,
+                                                           tmp_path):
+    """It is built with one of its own before the checkpoint is read."""
+    first = train(tiny_root, tmp_path / 'a', 1, 0, seed=None)
+    shutil.copytree(tmp_path / 'a', tmp_path / 'b')
+    runs = [train(tiny_root, tmp_path / name, 6, 0, resume=True, seed=None)
+            for name in 'ab']
+    assert runs[0] == runs[1] and len(runs[0]) == 5
+    assert len(first) == 1
 
 
 @pytest.mark.parametrize('num_workers', [0, 2])

@@ -11,7 +11,6 @@ from foreign_runner import (
     LOOK,
     Log,
     clips_of,
-    hook_of,
     hooks_on,
     make_runner,
     model_of,
@@ -19,6 +18,7 @@ from foreign_runner import (
 )
 from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.hooks import CheckpointHook, Hook
+from mmengine.model import StochasticWeightAverage
 from toy_runner import assert_equal, weights
 
 OFF = (dict(DISTIL, distill_weight=0.0), dict(LOOK, inner_lr=0.0))
@@ -73,28 +73,42 @@ def test_both_hooks_on_one_model(tmp_path, hooks):
 
 def test_a_second_teacher_is_refused(tmp_path):
     runner = make_runner(tmp_path, 'two losses', [DISTIL, DISTIL])
-    with pytest.raises(ValueError, match='one hook of a kind'):
+    with pytest.raises(ValueError, match='one hook that averages'):
         runner.train()
 
 
-def test_a_stock_average_beside_them(tmp_path):
-    """It copies the model, and neither tap nor Runner along with it."""
-    runner = make_runner(tmp_path, 'two losses',
-                         [*BOTH, dict(type='EMAHook')])
+def test_a_stock_average_beside_it_is_refused(tmp_path):
+    """Both exchange weights for a validation, in the same order before and
+    after it: the student would be left in the wrong place."""
+    for hooks in ([DISTIL, dict(type='EMAHook')],
+                  [dict(type='EMAHook'), OFF[0]]):
+        runner = make_runner(tmp_path, 'two losses', hooks)
+        with pytest.raises(ValueError, match='one hook that averages.*EMAH'):
+            runner.train()
+
+
+def test_a_model_can_be_copied_beside_them(tmp_path):
+    """Before the training, without a tap, and in it, without the Runner."""
+    runner = make_runner(tmp_path, 'two losses', BOTH)
     seen = []
 
+    class Copy(Hook):
+
+        def before_run(self, runner):
+            clone = StochasticWeightAverage(runner.model).module
+            seen.append((hooks_on(clone), clone.head is runner.model.head))
+
     def ask(runner):
-        clone = hook_of(runner, 'EMAHook').ema_model.module
-        seen.append((hooks_on(clone), clone.head is runner.model.head))
-        # also while the hooks are there
         later = copy.deepcopy(runner.model)
         assert later(torch.zeros(2, 4)).shape == (2, 3)
         state = pickle.dumps(runner.model.state_dict())
         assert len(state) < 10000
+        seen.append(later.head is runner.model.head)
 
+    runner.register_hook(Copy(), 'LOWEST')
     runner.register_hook(Log(ask))
     runner.train()
-    assert seen == [(0, False)] * 3
+    assert seen == [(0, False)] + [False] * 3
 
 
 class Sum(BaseMetric):

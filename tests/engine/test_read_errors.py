@@ -5,6 +5,7 @@ import pytest
 import tiny_media
 import torch
 from mmaction.structures import ActionDataSample
+from mmengine.dataset import BaseDataset, ClassBalancedDataset, RepeatDataset
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 
@@ -20,6 +21,16 @@ class Model(BaseModel):
 
     def forward(self, inputs, data_samples=None, mode='tensor'):
         return dict(loss=self.weight.sum() * len(data_samples))
+
+
+class Numbers(BaseDataset):
+    """200 clips of one class."""
+
+    def load_data_list(self):
+        return [dict(number=n) for n in range(200)]
+
+    def get_cat_ids(self, idx):
+        return [0]
 
 
 def batch(*failures, clip_id='c', **meta):
@@ -39,6 +50,19 @@ def runner(caplog):
     return SimpleNamespace(
         logger=logger,
         train_dataloader=SimpleNamespace(dataset=range(200)))
+
+
+@pytest.mark.parametrize('wrap', [
+    lambda x: RepeatDataset(x, 10), lambda x: ClassBalancedDataset(x, 4.)])
+def test_a_repeated_set_counts_once(runner, wrap):
+    """3 of 200 clips are too many, however often the 200 come."""
+    runner.train_dataloader.dataset = wrap(Numbers())
+    assert len(runner.train_dataloader.dataset) >= 400
+    hook = ReadErrorHook(max_share=.01)
+    for name in ('a', 'b'):
+        hook.after_train_iter(runner, 0, batch(failure(name)))
+    with pytest.raises(RuntimeError, match='3 of 200 training clips'):
+        hook.after_train_iter(runner, 0, batch(failure('c')))
 
 
 def test_each_file_is_said_once_and_counted(runner, caplog):

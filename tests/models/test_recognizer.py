@@ -248,8 +248,16 @@ def test_statistics_at_fast_weights(update, updates):
         num_classes=3, update_bn_at_fast_weights=update).train()
     model.lookahead = LookAhead(0.1)
     inputs = {m: torch.randn(4, 1, 3) for m in 'ab'}
+    run, passes = model.run_trunk, []
+
+    def run_trunk(views, number):
+        passes.append(number)
+        return run(views, number)
+
+    model.run_trunk = lambda views, passes=1: run_trunk(views, passes)
     total_of(model(inputs, make_samples([0, 1, 2, 0]),
                    mode='loss')).backward()
+    assert passes == [updates]  # what a trunk on batch statistics counts
     norm = model.branches['a'].backbone.layer1[1]
     assert norm.num_batches_tracked == updates
     z = model.branches['a'].backbone.layer1[0](inputs['a'].flatten(0, 1))

@@ -31,6 +31,11 @@ FAMILIES = {
     'ResNet3d with pool2': (dict(
         type='ResNet3d', depth=18, pretrained=None, base_channels=8,
         pretrained2d=False), (2, 3, 8, 32, 32)),
+    'R(2+1)D': (dict(
+        type='ResNet2Plus1d', depth=18, pretrained=None, base_channels=8,
+        pretrained2d=False, conv1_kernel=(3, 7, 7), conv1_stride_t=1,
+        pool1_stride_t=1, conv_cfg=dict(type='Conv2plus1d'),
+        inflate=(1, 1, 1, 1)), (2, 3, 8, 32, 32)),
     'stock ResNet-18 audio': (dict(
         type='ResNet', depth=18, pretrained=None, in_channels=1,
         norm_eval=False), (2, 1, 64, 96)),
@@ -96,6 +101,15 @@ def test_slowfast_embedding_is_fast_then_slow():
     slow, fast = branch.backbone(x)
     z = torch.cat([fast.mean((2, 3, 4)), slow.mean((2, 3, 4))], 1)
     torch.testing.assert_close(branch(branch.trunk(x)), branch.norm(z))
+
+
+def test_a_forward_of_its_own_is_not_cut():
+    """A C2D is a ResNet, but not by its forward."""
+    config = dict(type='C2D', depth=50, pretrained=None, norm_eval=False)
+    backbone = MODELS.build(config)
+    assert type(build_stages(backbone)) is WholeBackbone
+    with pytest.raises(ValueError, match='C2D cannot be cut'):
+        build_stages(backbone, 3)
 
 
 def test_any_other_backbone_trains_whole():

@@ -17,7 +17,8 @@ class EpochSeedHook(Hook):
     the state of the random generators, so that without this hook a resumed
     run draws other crops, masks and dropouts than one that was never
     stopped, and a validation in between changes the training after it. With
-    it, resuming at the end of an epoch continues exactly.
+    it, resuming at the end of an epoch continues exactly, with or without
+    a seed of one's own.
 
     The seeds of loader workers are drawn after it from PyTorch's generator:
     see :func:`mbcd_worker_init`, which they need beside this hook.
@@ -27,6 +28,22 @@ class EpochSeedHook(Hook):
     """
     # Before any other hook that may draw.
     priority = 'VERY_HIGH'
+    _drawn: int | None = None
+
+    def before_run(self, runner: Any) -> None:
+        """Note the seed that the samplers were given."""
+        self._drawn = runner.seed
+
+    def before_train(self, runner: Any) -> None:
+        """Give the sampler the seed of the run that is resumed.
+
+        Without ``--seed`` a resumed run draws one, builds its sampler with
+        it, and then takes the checkpoint's.
+        """
+        sampler = getattr(runner.train_dataloader, 'sampler', None)
+        drawn = getattr(sampler, 'seed', None)
+        if drawn is not None and drawn == self._drawn:
+            sampler.seed = runner.seed
 
     def before_train_epoch(self, runner: Any) -> None:
         """Seed all generators of this process, CUDA's included."""

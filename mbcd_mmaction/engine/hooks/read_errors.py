@@ -3,6 +3,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmaction.registry import HOOKS
+from mmengine.dataset import ClassBalancedDataset, RepeatDataset
 from mmengine.dist import all_gather_object, is_distributed
 from mmengine.hooks import Hook
 
@@ -19,11 +20,13 @@ class ReadErrorHook(Hook):
     (``audio_empty``) are trained on as silence and counted too.
 
     In distributed training the processes join their lists at the end of the
-    epoch and stop together; a single process stops at once.
+    epoch (an iteration-based loop has one) and stop together; a single
+    process stops at once. A resumed run counts from nothing.
 
     Args:
-        max_share (float): Largest share of the dataset's clips, over the
-            whole run, that may be unreadable, in [0, 1]. Defaults to 0.01.
+        max_share (float): Largest share of the dataset's clips that may have
+            been unreadable since the start, in [0, 1]. A dataset that is
+            repeated counts once. Defaults to 0.01.
 
     Raises:
         ValueError: ``max_share`` is outside [0, 1].
@@ -76,7 +79,7 @@ class ReadErrorHook(Hook):
             self.silent_clips |= silent
             reads += count
         if self.clips:
-            total = len(runner.train_dataloader.dataset)
+            total = _clips(runner)
             runner.logger.warning(
                 f'unreadable clips: {reads} reads failed in this epoch; '
                 f'{len(self.clips)} of {total} clips '
@@ -96,7 +99,7 @@ class ReadErrorHook(Hook):
 
     def _check(self, runner: Any) -> None:
         """Raise where too large a share of the clips is unreadable."""
-        total = len(runner.train_dataloader.dataset)
+        total = _clips(runner)
         if len(self.clips) <= self.max_share * total:
             return
         listed = '\n'.join(f'  {path}: {reason}'
@@ -105,3 +108,11 @@ class ReadErrorHook(Hook):
             f'{len(self.clips)} of {total} training clips could not be read, '
             f'more than max_share={self.max_share:.2%}. Mend or remove them, '
             f'or raise max_share of ReadErrorHook. Files:\n{listed}')
+
+
+def _clips(runner: Any) -> int:
+    """Clips of the training set, each once where a wrapper repeats them."""
+    dataset = runner.train_dataloader.dataset
+    while isinstance(dataset, (RepeatDataset, ClassBalancedDataset)):
+        dataset = dataset.dataset
+    return len(dataset)

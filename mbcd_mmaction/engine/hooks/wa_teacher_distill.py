@@ -21,6 +21,7 @@ from .gradient_consistency import (
     forget_compiled_code,
     unwrap,
 )
+from .sync_buffers import moving_buffers
 
 __all__ = ['WATeacherDistillHook']
 
@@ -99,13 +100,18 @@ class WATeacherDistillHook(EMAHook):
         self.distiller: Distiller | ForeignDistiller | None = None
         self.src_model: nn.Module | None = None
         self.teacher_in_place = False
+        self.joined = False  # running statistics, over the ranks
 
     def before_run(self, runner: Runner) -> None:
         """Build the teacher; what is frozen is shared, not copied.
 
         MMEngine calls this before each of train, val and test: a test that
         follows training finds the teacher of that training.
+
+        Raises:
+            ValueError: Another hook averages the weights too.
         """
+        _check_alone(runner)
         model = unwrap(runner.model)
         LossTap.of(model).clear()  # a training that failed left it there
         if self.src_model is model:
@@ -166,11 +172,16 @@ class WATeacherDistillHook(EMAHook):
                          batch_idx: int,
                          data_batch: DATA_BATCH = None,
                          outputs: dict | None = None) -> None:
-        """Eq. 7, where the optimizer has stepped."""
+        """Eq. 7, where the optimizer was to step.
+
+        A step that a float16 loss scale made the optimizer skip counts too:
+        the student is then averaged once more as it is.
+        """
         if isinstance(self.distiller, ForeignDistiller):
             self.distiller.check_asked()
         if not runner.optim_wrapper.should_update():
             return
+        self.joined = False
         if self._ema_started(runner):
             self.ema_model.update_parameters(self.src_model)
         else:
@@ -178,11 +189,7 @@ class WATeacherDistillHook(EMAHook):
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Let all ranks validate with the same running statistics."""
-        if get_world_size() == 1:
-            return
-        for buffer in self.ema_model.module.buffers():
-            if buffer.is_floating_point():
-                all_reduce(buffer, 'mean')
+        self._join_statistics()
 
     def after_train(self, runner: Runner) -> None:
         """Leave the model as it was found."""
@@ -207,7 +214,10 @@ class WATeacherDistillHook(EMAHook):
         super().after_load_checkpoint(runner, checkpoint)
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """The teacher predicts."""
+        """The teacher predicts; in an iteration-based loop, whose one epoch
+        ends after the last validation, with statistics joined here."""
+        self._place_student()
+        self._join_statistics()
         self._place_teacher()
 
     def after_val_epoch(self,
@@ -253,6 +263,16 @@ class WATeacherDistillHook(EMAHook):
         if self.teacher_in_place:
             self._swap_ema_parameters()
 
+    def _join_statistics(self) -> None:
+        """Make the teacher's running statistics the mean over all ranks."""
+        if get_world_size() == 1 or self.joined:
+            return
+        self.joined = True
+        moving = moving_buffers(self.src_model)
+        for name, buffer in self.ema_model.module.named_buffers():
+            if buffer.is_floating_point() and name in moving:
+                all_reduce(buffer, 'mean')
+
     def _ema_started(self, runner: Runner) -> bool:
         """Whether this epoch averages."""
         return runner.epoch >= self.start_epoch
@@ -272,3 +292,15 @@ class WATeacherDistillHook(EMAHook):
         if unknown:
             raise ValueError(f'distill_weight names {sorted(unknown)}: '
                              f'expected some of {sorted(known)}')
+
+
+def _check_alone(runner: Runner) -> None:
+    """Refuse a second average, a stock one too."""
+    averaging = [type(hook).__name__ for hook in runner.hooks
+                 if isinstance(hook, EMAHook)]
+    if len(averaging) > 1:
+        raise ValueError(
+            f'expected one hook that averages weights, got {averaging}: each '
+            'exchanges them with the model for a validation, and the '
+            'exchanges of two do not undo each other. Leave one of them in '
+            'custom_hooks')

@@ -122,8 +122,8 @@ def refuse_objective(model: BaseModel) -> None:
         raise ValueError(
             f'{type(model.objective).__name__} takes the place of Eq. 9: '
             'remove GradientConsistencyHook from custom_hooks, and give '
-            'WATeacherDistillHook distill_weight=0 (weight averaging goes '
-            'with any objective)')
+            'WATeacherDistillHook distill_weight=0 (weight averaging alone '
+            'goes with an objective)')
 
 
 def objective_losses(model: BaseModel, views: Mapping[str, Tensor],
