@@ -59,6 +59,17 @@ def test_seconds_of_the_step():
         assert ' '.join(text.split()) in PAGE, text
 
 
+def test_the_step_of_two_modalities():
+    sets = figures('step')['sets']
+    assert len(sets) == 4
+    for title, data in sets.items():
+        ratios = data['ratios']
+        text = row(title, f'{median(data["steps"]["erm"]):.2f}', *(
+            spread(*ratios['erm'][v]) for v in ('frozen', 'batch', 'released')
+        ), *(spread(*ratios['released'][v]) for v in ('frozen', 'batch')))
+        assert text in PAGE, text
+
+
 def test_flops_of_the_step():
     data = figures('step_flops')
     assert (data['settings']['size'], data['settings']['batch']) == (224, 16)

@@ -12,19 +12,26 @@ RESULTS = 'benchmarks/results/results.jsonl'
 PAGE = 'docs/results_mini.md'
 COMMAND = (f'python tools/report.py {RESULTS} --out work_dirs/report '
            f'--dataset mini --page {PAGE}')
-SEEDS = (0, 1)
+PROTOCOLS = ('mini', 'mini_ablation', 'mini_dropout')
+README = ' '.join((ROOT / 'README.md').read_text().split())
 RECORDS = [json.loads(line) for line in
            (ROOT / RESULTS).read_text().splitlines()]
 
 
 def test_the_runs_are_of_the_present_configs():
-    """All of the protocol's but those of the seed that is still to be run."""
-    experiments = read_protocol(ROOT / 'benchmarks/protocols/mini.yaml', ROOT)
-    absent = [e for e in experiments if e.seed not in SEEDS]
-    assert missing(experiments, ROOT, ROOT / RESULTS) == absent
-    assert len(RECORDS) == len(experiments) - len(absent)
-    assert f'The first runs the {len(absent)}' in (
-        ROOT / 'README.md').read_text()
+    """All of the three protocols, and nothing else."""
+    experiments = list(dict.fromkeys(
+        experiment for name in PROTOCOLS for experiment in read_protocol(
+            ROOT / f'benchmarks/protocols/{name}.yaml', ROOT)))
+    assert missing(experiments, ROOT, ROOT / RESULTS) == []
+    assert len(RECORDS) == len(experiments)
+    assert f'All {len(experiments)} runs are recorded' in README
+
+
+def test_readme_tells_how_long_they_took():
+    hours = sum(sum(record['hours'].values()) for record in RECORDS)
+    assert {record['threads'] for record in RECORDS} == {1}
+    assert f'{hours / 2:.1f} hours, two at a time' in README
 
 
 def test_records_name_no_machine():
