@@ -42,7 +42,8 @@ class Several(TwoLosses):
 def start(model, **kwargs):
     """The hook before training; no step is made."""
     hook = WATeacherDistillHook(**kwargs)
-    runner = SimpleNamespace(model=model, max_iters=1, max_epochs=1, cfg={})
+    runner = SimpleNamespace(model=model, max_iters=1, max_epochs=1, cfg={},
+                             hooks=[])
     hook.before_run(runner)
     hook.before_train(runner)
     return hook
