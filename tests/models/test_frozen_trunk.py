@@ -342,7 +342,7 @@ def test_input_that_an_option_does_not_take():
     with pytest.raises(ValueError, match="expected 'bf16' on a CPU"):
         make_branch(dtype=torch.float32, precision='fp16').trunk(
             input_of(dtype=torch.float32))
-    toy = Branch(dict(type='ToyBackbone', in_dims=3),
-                 trunk=dict(channels_last=True))
+    small = Branch(dict(type='ToyBackbone', in_dims=3),
+                   trunk=dict(channels_last=True))
     with pytest.raises(ValueError, match=r'expected input .*got \(2, 3\)'):
-        toy.trunk(torch.zeros(2, 3))
+        small.trunk(torch.zeros(2, 3))
