@@ -85,13 +85,13 @@ class MultiModalDataset(BaseActionDataset):
             **kwargs)
 
     def full_init(self) -> None:
-        """List the clips, and refuse a cache that is not theirs."""
+        """List the clips, and open the cache of their trunk features."""
         super().full_init()
         self.open_cache()
 
     def open_cache(self) -> None:
-        """Open the cache of trunk features, if there is one; refuse one that
-        is not of these clips."""
+        """Open the cache of trunk features, if there is one; refuse one of
+        another pipeline or version of the package."""
         if self.trunk_cache is not None:
             self.trunk_cache.open()
 

@@ -1,5 +1,7 @@
 """The teacher: a weight average that shares what is frozen."""
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from mmaction.registry import MODELS
@@ -8,7 +10,7 @@ from torch import Tensor, nn
 
 from ..functional import effective_decay, weight_average_
 
-__all__ = ['WeightAverageTeacher', 'frozen_tensors']
+__all__ = ['WeightAverageTeacher', 'in_training']
 
 
 @MODELS.register_module()
@@ -46,7 +48,7 @@ class WeightAverageTeacher(BaseAveragedModel):
         self.update_buffers = update_buffers
         self.interval = interval
         self.register_buffer('steps', torch.tensor(0, dtype=torch.long))
-        shared = frozen_tensors(model)
+        shared = _frozen_tensors(model)
         self.module = copy.deepcopy(
             model, {id(tensor): tensor for tensor in shared.values()})
         for name, param in self.module.named_parameters():
@@ -159,22 +161,33 @@ class _Pairs:
         return pairs
 
 
-def frozen_tensors(model: nn.Module) -> dict[str, Tensor]:
+def _frozen_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Name to tensor for all that training will not change."""
-    modes = [(module, module.training) for module in model.modules()]
-    # a model that was validated first is in eval mode throughout: ask what
-    # stays there once it trains
-    model.train()
-    frozen = {
-        name: param
-        for name, param in model.named_parameters() if not param.requires_grad
-    }
-    for prefix, module in model.named_modules():
-        own = list(module.parameters(recurse=False))
-        if module.training or not own or any(p.requires_grad for p in own):
-            continue
-        for name, buffer in module.named_buffers(prefix, recurse=False):
-            frozen[name] = buffer
-    for module, mode in modes:
-        module.training = mode
+    with in_training(model):
+        frozen = {
+            name: param for name, param in model.named_parameters()
+            if not param.requires_grad
+        }
+        for prefix, module in model.named_modules():
+            own = list(module.parameters(recurse=False))
+            if module.training or not own or any(
+                    p.requires_grad for p in own):
+                continue
+            for name, buffer in module.named_buffers(prefix, recurse=False):
+                frozen[name] = buffer
     return frozen
+
+
+@contextmanager
+def in_training(model: nn.Module) -> Iterator[None]:
+    """Put a model into train mode, to ask what stays in eval mode then.
+
+    One that was validated first is in eval mode throughout.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    model.train()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode

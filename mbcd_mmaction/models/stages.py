@@ -201,7 +201,7 @@ _FAMILIES: list[tuple[type[nn.Module], type[WholeBackbone]]] = [
     (ResNet, ResNetStages), (ResNetAudio, ResNetStages),
     (AudioResNet, ResNetStages)
 ]
-_OWN = tuple(kind for kind, _ in _FAMILIES)
+_REGISTERED: list[tuple[type[nn.Module], type[WholeBackbone]]] = []
 
 
 def register_stages(backbone_type: type[nn.Module],
@@ -212,7 +212,7 @@ def register_stages(backbone_type: type[nn.Module],
         backbone_type (type): The backbone's class.
         family (type): A cut with the methods of :class:`ResNetStages`.
     """
-    _FAMILIES.insert(0, (backbone_type, family))
+    _REGISTERED.insert(0, (backbone_type, family))
 
 
 def build_stages(backbone: nn.Module,
@@ -232,7 +232,7 @@ def build_stages(backbone: nn.Module,
     Raises:
         ValueError: If this backbone cannot be cut there.
     """
-    family = next((f for t, f in _FAMILIES if _runs_as(backbone, t)), None)
+    family = _family_of(backbone)
     if family is None and trunk_stages in (None, -1):
         return WholeBackbone()
     if family is None:
@@ -252,9 +252,12 @@ def build_stages(backbone: nn.Module,
     return family(trunk_stages)
 
 
-def _runs_as(backbone: nn.Module, kind: type[nn.Module]) -> bool:
-    """Whether a backbone is of a type and, of a type that is known here and
-    was not registered, runs by that type's forward (a C2D is a ResNet and
-    does not)."""
-    return isinstance(backbone, kind) and (
-        kind not in _OWN or type(backbone).forward is kind.forward)
+def _family_of(backbone: nn.Module) -> type[WholeBackbone] | None:
+    """How a backbone is cut, if it can be: as it was registered, or as the
+    host's class whose forward it runs (a C2D is a ResNet and does not)."""
+    found = [family for kind, family in _REGISTERED
+             if isinstance(backbone, kind)]
+    found += [family for kind, family in _FAMILIES
+              if isinstance(backbone, kind)
+              and type(backbone).forward is kind.forward]
+    return found[0] if found else None

@@ -97,11 +97,11 @@ def statistics_after_an_epoch(rank):
 
 def buffers_after_an_epoch(rank):
     """What the hook that averages buffers leaves of other ones on each rank:
-    of a norm that trains, of a frozen one and of a preprocessor."""
+    of a norm that trains, of one that stays in eval mode, and of a
+    preprocessor."""
     model = torch.nn.ModuleDict(dict(
         moves=torch.nn.BatchNorm1d(2), frozen=torch.nn.BatchNorm1d(2),
         data_preprocessor=torch.nn.Module()))
-    model.frozen.requires_grad_(False)
     model.frozen.train = lambda mode=True: torch.nn.Module.train(
         model.frozen, False)
     model.train()

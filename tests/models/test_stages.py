@@ -1,11 +1,16 @@
 """Split, then joined: the stock forward, bit for bit."""
 import pytest
 import torch
+from mmaction.models.backbones import ResNet
 from mmaction.registry import MODELS
 from mmaction.utils import register_all_modules
 
-from mbcd_mmaction.models import Branch, build_stages
-from mbcd_mmaction.models.stages import WholeBackbone
+from mbcd_mmaction.models import Branch, build_stages, stages
+from mbcd_mmaction.models.stages import (
+    ResNetStages,
+    WholeBackbone,
+    register_stages,
+)
 
 register_all_modules()
 
@@ -110,6 +115,16 @@ def test_a_forward_of_its_own_is_not_cut():
     assert type(build_stages(backbone)) is WholeBackbone
     with pytest.raises(ValueError, match='C2D cannot be cut'):
         build_stages(backbone, 3)
+
+
+def test_what_is_registered_comes_first(monkeypatch):
+    """Also for a child with a forward of its own."""
+    monkeypatch.setattr(stages, '_REGISTERED', [])
+    register_stages(ResNet, WholeBackbone)
+    register_stages(ResNet, ResNetStages)
+    backbone = MODELS.build(dict(type='C2D', depth=50, pretrained=None,
+                                 norm_eval=False))
+    assert type(build_stages(backbone)) is ResNetStages
 
 
 def test_any_other_backbone_trains_whole():

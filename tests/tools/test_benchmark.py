@@ -279,9 +279,10 @@ def test_the_machine_is_dealt_out(monkeypatch):
     monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
     monkeypatch.setattr(os, 'sched_getaffinity', lambda pid: set(range(8)),
                         raising=False)
-    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
-    assert environments(2, 1) == [{'OMP_NUM_THREADS': '4'}] * 2
-    assert environments(16, 1)[0] == {'OMP_NUM_THREADS': '1'}
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')  # hidden, and stay so
+    assert environments(2, 1) == [{'OMP_NUM_THREADS': '4',
+                                   'CUDA_VISIBLE_DEVICES': ''}] * 2
+    assert environments(16, 1)[0]['OMP_NUM_THREADS'] == '1'
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '3,5,7,9')
     monkeypatch.setenv('OMP_NUM_THREADS', '1')
     assert environments(2, 2) == [{'CUDA_VISIBLE_DEVICES': '3,5'},

@@ -230,7 +230,8 @@ def environments(jobs: int, gpus: int) -> list[dict[str, str]]:
     there = ([name for name in named.split(',') if name] if named is not None
              else [str(i) for i in range(torch.cuda.device_count())])
     if not there:
-        return [dict(shared) for _ in range(jobs)]
+        hidden = {} if named is None else {'CUDA_VISIBLE_DEVICES': ''}
+        return [dict(shared, **hidden) for _ in range(jobs)]
     if gpus > len(there):
         raise ValueError(f'expected at most {len(there)} GPUs for a run, as '
                          f'many as there are, got {gpus}')

@@ -18,7 +18,8 @@ class EpochSeedHook(Hook):
     run draws other crops, masks and dropouts than one that was never
     stopped, and a validation in between changes the training after it. With
     it, resuming at the end of an epoch continues exactly, with or without
-    a seed of one's own.
+    a seed of one's own (``diff_rank_seed`` wants one: the sampler's is then
+    drawn apart).
 
     The seeds of loader workers are drawn after it from PyTorch's generator:
     see :func:`mbcd_worker_init`, which they need beside this hook.
@@ -40,10 +41,12 @@ class EpochSeedHook(Hook):
         Without ``--seed`` a resumed run draws one, builds its sampler with
         it, and then takes the checkpoint's.
         """
-        sampler = getattr(runner.train_dataloader, 'sampler', None)
-        drawn = getattr(sampler, 'seed', None)
-        if drawn is not None and drawn == self._drawn:
-            sampler.seed = runner.seed
+        loader = runner.train_dataloader
+        for sampler in (getattr(loader, 'sampler', None), getattr(
+                getattr(loader, 'batch_sampler', None), 'sampler', None)):
+            drawn = getattr(sampler, 'seed', None)
+            if drawn is not None and drawn == self._drawn:
+                sampler.seed = runner.seed
 
     def before_train_epoch(self, runner: Any) -> None:
         """Seed all generators of this process, CUDA's included."""

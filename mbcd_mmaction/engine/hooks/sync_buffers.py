@@ -6,7 +6,7 @@ from mmengine.dist import all_reduce_params
 from mmengine.hooks import SyncBuffersHook as HostSyncBuffersHook
 from torch import Tensor, nn
 
-from ...models.averaged_model import frozen_tensors
+from ...models.averaged_model import in_training
 from .gradient_consistency import unwrap
 
 __all__ = ['SyncBuffersHook', 'moving_buffers']
@@ -23,7 +23,8 @@ class SyncBuffersHook(HostSyncBuffersHook):
     epoch, and stored trunk features are no longer those of the trunk.
 
     It has the host's name in MMAction2's registry, so that a config asks for
-    it as it asks for the host's.
+    it as it asks for the host's; so do other configs with
+    ``default_scope='mmaction'`` once this package is imported.
     """
 
     def before_val_epoch(self, runner: Any) -> None:
@@ -44,9 +45,15 @@ class SyncBuffersHook(HostSyncBuffersHook):
 
 
 def moving_buffers(model: nn.Module) -> dict[str, Tensor]:
-    """Name to buffer, of those that training may change."""
-    frozen = frozen_tensors(model)
+    """Name to buffer, of modules that are in train mode while the model is;
+    the data preprocessor has constants alone."""
+    with in_training(model):
+        names = {
+            name for prefix, module in model.named_modules()
+            if module.training
+            for name, _ in module.named_buffers(prefix, recurse=False)
+        }
     return {
         name: buffer for name, buffer in model.named_buffers()
-        if name not in frozen and not name.startswith('data_preprocessor.')
+        if name in names and not name.startswith('data_preprocessor.')
     }
