@@ -152,7 +152,8 @@ def table(results: list[dict]) -> str:
         row.append(percent([top1(r) for r in own]))
         row.append(percent([top1(r, 'source') for r in own]))
         gain = [top1(a) - top1(b) for a, b in pairs]
-        row.append(f'{100 * fmean(gain):+.1f}' if gain else '')
+        # + 0: not '-0.0'
+        row.append(f'{round(100 * fmean(gain), 1) + 0:+.1f}' if gain else '')
         rows.append(row)
     return markdown(['variant', *targets, 'average', 'source', 'to exact'],
                     rows)

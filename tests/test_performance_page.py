@@ -159,7 +159,7 @@ def test_shortcuts(monkeypatch):
     lines = (ROOT / 'benchmarks/results/options.jsonl').read_text()
     done = [json.loads(line) for line in lines.splitlines()]
     assert {(r['variant'], r['target'], r['seed']) for r in done} == {
-        (v, t, 0) for v in options.VARIANTS for t in ('D1', 'D2')}
+        (v, t, 0) for v in options.VARIANTS for t in ('D1', 'D2', 'D3')}
     table = options.table(done)
     assert table in (ROOT / 'docs/performance.md').read_text()
     gain = {line.split('|')[1].strip(): line.split('|')[-2].strip()
@@ -169,4 +169,5 @@ def test_shortcuts(monkeypatch):
     low, high = min(rounding, key=float), max(rounding, key=float)
     assert f'{low} to {high}, is what rounding alone does' in PAGE
     assert [v for v in gain if not float(low) <= float(gain[v])
-            <= float(high)] == ['bf16-all']
+            <= float(high)] == ['bf16-all', 'consistency-every-2nd',
+                                'cached-4-views']
