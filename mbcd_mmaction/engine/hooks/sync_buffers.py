@@ -19,7 +19,7 @@ class SyncBuffersHook(HostSyncBuffersHook):
     The host replaces every buffer by its mean over the processes: a frozen
     BatchNorm's statistics and the mean and deviation of the preprocessor
     too. The mean of equal numbers can be another number by rounding (of
-    three: in float32 for one value in six or so), so they wear away epoch by
+    three, in float32, for about one value in five), so they wear away epoch by
     epoch, and stored trunk features are no longer those of the trunk.
 
     It has the host's name in MMAction2's registry, so that a config asks for
